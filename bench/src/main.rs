@@ -1,0 +1,2 @@
+//! Drills.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Millrace.
+fn main() {}
