@@ -1,0 +1,213 @@
+//! Settings: from defaults, files and options to one checked [`Config`].
+//!
+//! The command line calls [`load`] once, before anything else runs; the rest of the broker only reads the
+//! [`Config`]. Order: defaults < `--config FILE` < `--bridge-conf FILE` < `--set KEY=VALUE` < `--data DIR`.
+//! No file is looked for on its own. Listeners and hooks of the files replace the default ones; `--set` and a
+//! second file change or add single ones by name.
+//!
+//! All settings stand in one table, [`table::SETTINGS`].
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub mod table;
+mod types;
+pub mod value;
+
+mod draft;
+mod suggest;
+
+mod annotated;
+mod bridge;
+mod file;
+
+pub use annotated::{annotated, keys};
+pub use draft::{Origin, Problem};
+pub use types::{Bridge, Config, Hook, Kafka, Limits, Listener, Log, Node, Protocol};
+
+use draft::Draft;
+use table::Table;
+use value::Raw;
+
+/// Files longer than this (bytes) are refused: they are something else.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Where settings come from, besides the defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// `--config FILE`: TOML, as `millrace config` prints it.
+    pub config: Option<PathBuf>,
+    /// `--bridge-conf FILE`: the properties file of the older bridge plugin.
+    pub bridge_conf: Option<PathBuf>,
+    /// `--set KEY=VALUE`, in order; a later one wins.
+    pub set: Vec<String>,
+    /// `--data DIR`: wins over `node.data` of all others.
+    pub data: Option<PathBuf>,
+}
+
+/// A configuration, and what its reader should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What was understood but has no effect, or was not understood and does not matter.
+    pub warnings: Vec<Problem>,
+}
+
+/// Why there is no configuration: at least one problem; displays as one line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// What is wrong, in the order of the sources.
+    pub problems: Vec<Problem>,
+    /// Warnings found on the way.
+    pub warnings: Vec<Problem>,
+}
+
+/// The text of the sources, for callers that have it already (tests, fuzzing).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// Name and content of the TOML file.
+    pub config: Option<(String, Vec<u8>)>,
+    /// Name and content of the properties file.
+    pub bridge_conf: Option<(String, Vec<u8>)>,
+    /// `KEY=VALUE`, in order.
+    pub set: Vec<String>,
+}
+
+/// Looks up an environment variable for `${ENV:NAME}`.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads the sources.
+///
+/// # Errors
+/// Every problem found: a file that cannot be read, a line that is not understood, an unknown key, a value of
+/// the wrong type or out of its limits, settings that contradict each other.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let texts = Texts {
+        config: sources.config.as_deref().map(read_file).transpose()?,
+        bridge_conf: sources.bridge_conf.as_deref().map(read_file).transpose()?,
+        set: sources.set.clone(),
+    };
+    let mut loaded = parse(&texts, &|name| std::env::var(name).ok())?;
+    if let Some(data) = &sources.data {
+        loaded.config.node.data.clone_from(data);
+    }
+    Ok(loaded)
+}
+
+/// [`load`] without files: never panics, whatever the bytes.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(texts: &Texts, env: Env<'_>) -> Result<Loaded, ConfigError> {
+    let mut draft = Draft::new();
+    let mut warnings = Vec::new();
+    if let Some((name, bytes)) = &texts.config {
+        let origin = Origin::of(name);
+        if let Some(text) = utf8(bytes, &origin, &mut draft) {
+            file::read(text, &origin, env, &mut draft);
+        }
+    }
+    if let Some((name, bytes)) = &texts.bridge_conf {
+        let origin = Origin::of(name);
+        if let Some(text) = utf8(bytes, &origin, &mut draft) {
+            bridge::read(text, &origin, &mut draft, &mut warnings);
+        }
+    }
+    draft.add_default_tables();
+    for assignment in &texts.set {
+        set(assignment, env, &mut draft);
+    }
+    let (config, problems) = draft.finish();
+    if !problems.is_empty() {
+        return Err(ConfigError { problems, warnings });
+    }
+    if !config.kafka.servers.is_empty() {
+        let message = format!(
+            "the Kafka servers ({}) are not used yet: the Kafka sink is not part of this version; records go to the \
+             log in the data directory",
+            config.kafka.servers.join(", ")
+        );
+        warnings.push(Problem { origin: Origin::of("kafka.servers"), message });
+    }
+    Ok(Loaded { config, warnings })
+}
+
+impl ConfigError {
+    fn one(origin: Origin, message: String) -> ConfigError {
+        ConfigError { problems: vec![Problem { origin, message }], warnings: Vec::new() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Sets `KEY=VALUE`, the key as `limits.max_inflight` or `hook.NAME.filter`; NAME may have dots.
+fn set(assignment: &str, env: Env<'_>, draft: &mut Draft) {
+    let origin = Origin::of("--set");
+    let Some((path, text)) = assignment.split_once('=') else {
+        return draft.problem(&origin, format!("{:?} is not KEY=VALUE", assignment));
+    };
+    let (path, text) = (path.trim(), text.trim());
+    let Some((table, name, key)) = split_path(path) else {
+        let known = table::SETTINGS.iter().map(|setting| setting.path()).collect::<Vec<_>>();
+        let near = suggest::did_you_mean(path, known.iter().map(String::as_str));
+        return draft.problem(&origin, format!("{}: unknown key{near}", path.escape_debug()));
+    };
+    match file::substitute(text, env) {
+        Ok(text) => draft.set(table, name, key, &Raw::Plain(text), &origin),
+        Err(message) => draft.problem(&origin, format!("{path}: {message}")),
+    }
+}
+
+/// Table, NAME (empty for tables without) and key of a path.
+fn split_path(path: &str) -> Option<(Table, &str, &str)> {
+    let (table, rest) = path.split_once('.')?;
+    let table = Table::by_name(table)?;
+    if table.is_named() {
+        let (name, key) = rest.rsplit_once('.')?;
+        Some((table, name, key))
+    } else {
+        Some((table, "", rest))
+    }
+}
+
+fn read_file(path: &Path) -> Result<(String, Vec<u8>), ConfigError> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells "too long" from "just fits", also for devices that never end.
+    let result = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match result {
+        Err(error) => Err(ConfigError::one(Origin::of(&name), format!("cannot be read: {error}"))),
+        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => {
+            Err(ConfigError::one(Origin::of(&name), format!("is longer than {FILE_BYTES_MAX} bytes")))
+        }
+        Ok(_) => Ok((name, bytes)),
+    }
+}
+
+fn utf8<'a>(bytes: &'a [u8], origin: &Origin, draft: &mut Draft) -> Option<&'a str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            draft.problem(&origin.at(line), "is not UTF-8".to_owned());
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! The typed configuration that the rest of the broker reads.
+//!
+//! Made by [`super::load`] and by tests through [`Config::default`]; never changed afterwards. Every field
+//! is one row of the table in [`super::table`], which has its default, limits and meaning: the fields here
+//! repeat only the unit. Nothing here reads files, the environment or the clock.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use millrace_kafka_sink::{Durability, EventKind};
+
+use super::table;
+
+/// All settings, checked and complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `[node]`: this process.
+    pub node: Node,
+    /// `[listener.NAME]`, in the order of the file; at least one.
+    pub listeners: Vec<Listener>,
+    /// `[bridge]`: the hooks as a whole.
+    pub bridge: Bridge,
+    /// `[kafka]`: the target of the records.
+    pub kafka: Kafka,
+    /// `[hook.NAME]`, in the order of the file; names are unique.
+    pub hooks: Vec<Hook>,
+    /// `[log]`: the durable log.
+    pub log: Log,
+    /// `[limits]`: what one client and all clients together may take.
+    pub limits: Limits,
+}
+
+/// This process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// `node` of every record, as `name@host`. Default: `millrace@` and the first listener's address.
+    pub name: String,
+    /// Core threads, 1..=64.
+    pub cores: usize,
+    /// The data directory.
+    pub data: PathBuf,
+}
+
+/// One address that takes connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// NAME of `[listener.NAME]`, unique.
+    pub name: String,
+    /// Address and port; port 0 takes any free port.
+    pub bind: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// MQTT over TCP.
+    Mqtt,
+}
+
+/// The hooks as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// Whether hooks make records.
+    pub enabled: bool,
+}
+
+/// The Kafka cluster that records will go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// `host:port`, each checked; understood, and not used before the Kafka sink exists.
+    pub servers: Vec<String>,
+}
+
+/// One rule: which events become records of which stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// NAME of `[hook.NAME]`, unique.
+    pub name: String,
+    /// The event.
+    pub on: EventKind,
+    /// A valid MQTT topic filter, never shared; `None` exactly for the events without a topic
+    /// (`client.*`). A hook on the other events without a filter has `#` here.
+    pub filter: Option<String>,
+    /// The stream (Kafka topic) of the records, a valid Kafka topic name.
+    pub topic: String,
+    /// When the publisher's acknowledgement is sent.
+    pub durability: Durability,
+    /// Bytes of one encoded record value above which the publish is refused.
+    pub max_record_bytes: u32,
+}
+
+/// The durable log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Bytes of one segment file.
+    pub segment_bytes: u64,
+    /// Bytes of all segments above which the oldest goes.
+    pub retention_bytes: u64,
+    /// Age of a closed segment at which it goes.
+    pub retention_time: Duration,
+    /// Bytes of the ring between one core and the log thread.
+    pub ring_bytes: u64,
+    /// Records of the ring between one core and the log thread.
+    pub ring_records: u32,
+}
+
+/// What one client and all clients together may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of the whole process; also capped by the descriptor limit.
+    pub max_connections: u32,
+    /// Bytes of one packet, fixed header included, in both directions [MQTT-3.2.2-15].
+    pub max_packet_size: u32,
+    /// Bytes of a client id.
+    pub max_client_id_bytes: u16,
+    /// From accept to a complete CONNECT [MQTT-3.1.4-1].
+    pub connect_timeout: Duration,
+    /// Seconds; 65,535 caps nothing [MQTT-3.2.2-21].
+    pub max_keep_alive: u16,
+    /// Seconds; `u32::MAX` is "never", the cap of Session Expiry Interval.
+    pub max_session_expiry: u32,
+    /// QoS 1 and 2 publishes of one client that are not acknowledged yet.
+    pub receive_maximum: u16,
+    /// QoS 1 and 2 messages sent to one client that it did not acknowledge yet.
+    pub max_inflight: u16,
+    /// Messages waiting for one session beyond its in-flight window.
+    pub max_queued_messages: u32,
+    /// Bytes waiting for one session beyond its in-flight window.
+    pub max_queued_bytes: u64,
+    /// Bytes not yet taken by one connection's socket above which QoS 0 is dropped for it.
+    pub max_output_bytes: u64,
+    /// Subscriptions of one client.
+    pub max_subscriptions: u32,
+    /// Filters of one SUBSCRIBE or UNSUBSCRIBE.
+    pub max_filters_per_packet: u16,
+    /// Levels of a topic name or filter.
+    pub max_topic_levels: u16,
+    /// Topic aliases a 5.0 client may set; 0 forbids them [MQTT-3.2.2-17].
+    pub topic_alias_maximum: u16,
+    /// User properties of one packet.
+    pub max_user_properties: u16,
+    /// Bytes read ahead of one connection that is paused.
+    pub held_bytes: u32,
+    /// How long a client may take nothing while data waits for it.
+    pub write_timeout: Duration,
+}
+
+impl Default for Config {
+    /// The configuration of `millrace run` without any file or option: the defaults of the table.
+    fn default() -> Config {
+        table::defaults()
+    }
+}
+
+impl Protocol {
+    /// All, in the order they are documented.
+    pub const ALL: [Protocol; 1] = [Protocol::Mqtt];
+
+    /// As written in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Mqtt => "mqtt",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Protocol, ()> {
+        Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == text).ok_or(())
+    }
+}

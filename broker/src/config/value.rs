@@ -1,0 +1,468 @@
+//! Values: what a key may hold, and how text becomes it.
+//!
+//! Called by the table's users ([`super::draft`]) with text from a file, an option or the table's own
+//! defaults. Knows no key by name and reads nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use millrace_kafka_sink::{Durability, EventKind};
+use millrace_router::Filter;
+
+use super::suggest;
+use super::types::Protocol;
+
+/// What a key may hold: its type, unit and limits. Limits are inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number of `unit`.
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// Bytes: an integer or `"64KiB"`.
+    Size {
+        /// Smallest, in bytes.
+        min: u64,
+        /// Largest, in bytes.
+        max: u64,
+    },
+    /// A time: `"7d"`, `"1h30m"`, `"500ms"`.
+    Time {
+        /// Shortest.
+        min: Duration,
+        /// Longest.
+        max: Duration,
+    },
+    /// Text of 1 to `max` bytes without control characters.
+    Text {
+        /// Most bytes.
+        max: usize,
+    },
+    /// A path of the file system.
+    Path,
+    /// `ADDRESS:PORT`, the address in digits.
+    Address,
+    /// A list of `HOST:PORT`.
+    Servers,
+    /// What a listener speaks.
+    Protocol,
+    /// An event's name.
+    Event,
+    /// An MQTT topic filter, not shared.
+    Filter,
+    /// A Kafka topic name.
+    Stream,
+    /// When a publish is acknowledged.
+    Durability,
+}
+
+/// A value as it was written: typed in a file, plain text in an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// From `--set` or the table: read by the key's type.
+    Plain(String),
+    /// A TOML string.
+    Text(String),
+    /// A TOML integer.
+    Integer(i64),
+    /// A TOML boolean.
+    Flag(bool),
+    /// A TOML array of strings.
+    List(Vec<String>),
+    /// Any other TOML value, by the name of its type.
+    Other(&'static str),
+}
+
+/// A value that fits its [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of [`Kind::Flag`].
+    Flag(bool),
+    /// Of [`Kind::Number`] and [`Kind::Size`].
+    Number(u64),
+    /// Of [`Kind::Time`].
+    Time(Duration),
+    /// Of [`Kind::Text`], [`Kind::Path`], [`Kind::Filter`] and [`Kind::Stream`].
+    Text(String),
+    /// Of [`Kind::Address`].
+    Address(SocketAddr),
+    /// Of [`Kind::Servers`].
+    List(Vec<String>),
+    /// Of [`Kind::Protocol`].
+    Protocol(Protocol),
+    /// Of [`Kind::Event`].
+    Event(EventKind),
+    /// Of [`Kind::Durability`].
+    Durability(Durability),
+}
+
+/// The field of the configuration that a key fills.
+#[derive(Debug)]
+pub enum Slot<'a> {
+    /// A switch.
+    Flag(&'a mut bool),
+    /// A number.
+    U16(&'a mut u16),
+    /// A number.
+    U32(&'a mut u32),
+    /// A number.
+    U64(&'a mut u64),
+    /// A number that is computed when the key is not given.
+    Count(&'a mut Option<usize>),
+    /// A time.
+    Time(&'a mut Duration),
+    /// A time in whole seconds.
+    Seconds16(&'a mut u16),
+    /// A time in whole seconds.
+    Seconds32(&'a mut u32),
+    /// Text that is computed, required or absent when the key is not given.
+    Text(&'a mut Option<String>),
+    /// A path.
+    Path(&'a mut PathBuf),
+    /// A required address.
+    Address(&'a mut Option<SocketAddr>),
+    /// A list.
+    List(&'a mut Vec<String>),
+    /// A protocol.
+    Protocol(&'a mut Protocol),
+    /// A required event.
+    Event(&'a mut Option<EventKind>),
+    /// A durability.
+    Durability(&'a mut Durability),
+}
+
+impl Kind {
+    /// Reads `raw`. The error says what is wrong with the value, without the key's name.
+    pub fn read(&self, raw: &Raw) -> Result<Value, String> {
+        match *self {
+            Kind::Flag => flag(raw).map(Value::Flag),
+            Kind::Number { min, max, .. } => {
+                let number = integer(raw)?;
+                in_range(number, i128::from(min), i128::from(max), |n| n.to_string())
+            }
+            Kind::Size { min, max } => {
+                let bytes = match raw {
+                    Raw::Text(text) | Raw::Plain(text) => i128::from(parse_size(text)?),
+                    Raw::Integer(bytes) => i128::from(*bytes),
+                    other => return Err(other.expected("a size in bytes such as \"64KiB\"")),
+                };
+                in_range(bytes, i128::from(min), i128::from(max), format_size)
+            }
+            Kind::Time { min, max } => {
+                let time = parse_time(text(raw, "a time with its unit such as \"30s\"")?)?;
+                match time {
+                    _ if time < min => {
+                        Err(format!("{} is below the minimum of {}", format_time(time), format_time(min)))
+                    }
+                    _ if time > max => {
+                        Err(format!("{} is above the maximum of {}", format_time(time), format_time(max)))
+                    }
+                    _ => Ok(Value::Time(time)),
+                }
+            }
+            Kind::Text { max } => plain_text(text(raw, "a string")?, max),
+            Kind::Path => match text(raw, "a path as a string")? {
+                "" => Err("a path cannot be empty".to_owned()),
+                path if path.contains('\0') => Err("a path cannot hold a zero byte".to_owned()),
+                path => Ok(Value::Text(path.to_owned())),
+            },
+            Kind::Address => address(text(raw, "an address such as \"127.0.0.1:1883\"")?),
+            Kind::Servers => servers(raw),
+            Kind::Protocol => {
+                one_of(text(raw, "a string")?, Protocol::ALL.map(|p| p.as_str()), Value::Protocol)
+            }
+            Kind::Event => one_of(text(raw, "a string")?, EventKind::ALL.map(|e| e.as_str()), Value::Event),
+            Kind::Filter => filter(text(raw, "a topic filter as a string")?),
+            Kind::Stream => stream(text(raw, "a stream's name as a string")?),
+            Kind::Durability => durability(text(raw, "a string")?),
+        }
+    }
+
+    /// What a value of this kind looks like, for a reader: type, unit and limits.
+    pub fn describe(&self) -> String {
+        match *self {
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Number { min, max, unit } => format!("number of {unit}, {min} to {max}"),
+            Kind::Size { min, max } => {
+                format!("size, {} to {}", format_size(i128::from(min)), format_size(i128::from(max)))
+            }
+            Kind::Time { min, max } => format!("time, {} to {}", format_time(min), format_time(max)),
+            Kind::Text { max } => format!("text of 1 to {max} bytes"),
+            Kind::Path => "path".to_owned(),
+            Kind::Address => "ADDRESS:PORT, the address in digits".to_owned(),
+            Kind::Servers => "list of HOST:PORT".to_owned(),
+            Kind::Protocol => format!("one of {}", Protocol::ALL.map(|p| p.as_str()).join(", ")),
+            Kind::Event => format!("one of {}", EventKind::ALL.map(|e| e.as_str()).join(", ")),
+            Kind::Filter => "MQTT topic filter, not shared".to_owned(),
+            Kind::Stream => "Kafka topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
+            Kind::Durability => "one of log, memory".to_owned(),
+        }
+    }
+
+    /// Whether TOML writes a value of this kind bare, without quotes.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Kind::Flag | Kind::Number { .. } | Kind::Servers)
+    }
+}
+
+impl Raw {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Raw::Plain(_) | Raw::Text(_) => "a string",
+            Raw::Integer(_) => "an integer",
+            Raw::Flag(_) => "a boolean",
+            Raw::List(_) => "a list",
+            Raw::Other(name) => name,
+        }
+    }
+
+    fn expected(&self, what: &str) -> String {
+        format!("expected {what}, found {}", self.type_name())
+    }
+}
+
+impl Slot<'_> {
+    /// Stores `value`. An error means that the field is narrower than the key's limits or of another type,
+    /// which the test over all keys rules out.
+    pub fn fill(self, value: Value) -> Result<(), String> {
+        match (self, value) {
+            (Slot::Flag(field), Value::Flag(flag)) => *field = flag,
+            (Slot::U16(field), Value::Number(number)) => *field = narrow(number)?,
+            (Slot::U32(field), Value::Number(number)) => *field = narrow(number)?,
+            (Slot::U64(field), Value::Number(number)) => *field = number,
+            (Slot::Count(field), Value::Number(number)) => *field = Some(narrow(number)?),
+            (Slot::Time(field), Value::Time(time)) => *field = time,
+            (Slot::Seconds16(field), Value::Time(time)) => *field = narrow(whole_seconds(time)?)?,
+            (Slot::Seconds32(field), Value::Time(time)) => *field = narrow(whole_seconds(time)?)?,
+            (Slot::Text(field), Value::Text(text)) => *field = Some(text),
+            (Slot::Path(field), Value::Text(text)) => *field = PathBuf::from(text),
+            (Slot::Address(field), Value::Address(address)) => *field = Some(address),
+            (Slot::List(field), Value::List(list)) => *field = list,
+            (Slot::Protocol(field), Value::Protocol(protocol)) => *field = protocol,
+            (Slot::Event(field), Value::Event(event)) => *field = Some(event),
+            (Slot::Durability(field), Value::Durability(durability)) => *field = durability,
+            (slot, value) => return Err(format!("{value:?} does not fit {slot:?}")),
+        }
+        Ok(())
+    }
+}
+
+/// Reads `1h30m`: whole numbers, each with a unit of `d h m s ms`, from the largest to the smallest.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, u64); 5] =
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let bad = || {
+        format!("{text:?} is not a time: write whole numbers with units d, h, m, s or ms, as in \"1h30m\"")
+    };
+    let too_long = || format!("{text:?} is too long a time");
+    let mut millis = 0_u64;
+    let mut last_factor = u64::MAX;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = digits(rest).ok_or_else(bad)?;
+        let unit_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(unit_len).ok_or_else(bad)?;
+        let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
+        if factor >= last_factor {
+            return Err(bad());
+        }
+        let number: u64 = number.parse().map_err(|_| too_long())?;
+        millis = number.checked_mul(factor).and_then(|part| millis.checked_add(part)).ok_or_else(too_long)?;
+        (last_factor, rest) = (factor, after);
+    }
+    if last_factor == u64::MAX { Err(bad()) } else { Ok(Duration::from_millis(millis)) }
+}
+
+/// Writes a time as [`parse_time`] reads it; parts of a millisecond are left out.
+pub fn format_time(time: Duration) -> String {
+    let mut rest = time.as_millis();
+    let mut text = String::new();
+    for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if rest >= factor {
+            text.push_str(&format!("{}{unit}", rest / factor));
+            rest %= factor;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Reads `64KiB`, `10MB` or a plain number of bytes.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("B", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let bad = || {
+        format!(
+            "{text:?} is not a size: write bytes, or a whole number with KiB, MiB, GiB, TiB (1024) or kB, MB, GB, TB (1000)"
+        )
+    };
+    let (number, unit) = digits(text).ok_or_else(bad)?;
+    let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
+    let number: Option<u64> = number.parse().ok();
+    number.and_then(|n| n.checked_mul(factor)).ok_or_else(|| format!("{text:?} is too large a size"))
+}
+
+/// Writes a size as [`parse_size`] reads it.
+pub fn format_size(bytes: i128) -> String {
+    for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes > 0 && bytes % (1_i128 << shift) == 0 {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// Whether `server` is `HOST:PORT` with a port of 1 to 65,535; an IPv6 address stands in brackets.
+pub fn is_server(server: &str) -> bool {
+    let Some((host, port)) = server.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_ok = match bare {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.len() <= 253
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        }
+    };
+    host_ok && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn flag(raw: &Raw) -> Result<bool, String> {
+    match raw {
+        Raw::Flag(flag) => Ok(*flag),
+        Raw::Plain(text) => {
+            bool::from_str(text).map_err(|_| format!("expected true or false, found {text:?}"))
+        }
+        other => Err(other.expected("true or false")),
+    }
+}
+
+fn integer(raw: &Raw) -> Result<i128, String> {
+    match raw {
+        Raw::Integer(number) => Ok(i128::from(*number)),
+        Raw::Plain(text) => text.parse().map_err(|_| format!("expected a whole number, found {text:?}")),
+        other => Err(other.expected("a whole number")),
+    }
+}
+
+fn text<'a>(raw: &'a Raw, what: &str) -> Result<&'a str, String> {
+    match raw {
+        Raw::Plain(text) | Raw::Text(text) => Ok(text),
+        other => Err(other.expected(what)),
+    }
+}
+
+fn in_range(number: i128, min: i128, max: i128, show: fn(i128) -> String) -> Result<Value, String> {
+    match u64::try_from(number) {
+        _ if number < min => Err(format!("{} is below the minimum of {}", show(number), show(min))),
+        Ok(value) if number <= max => Ok(Value::Number(value)),
+        _ => Err(format!("{} is above the maximum of {}", show(number), show(max))),
+    }
+}
+
+fn plain_text(text: &str, max: usize) -> Result<Value, String> {
+    if text.is_empty() || text.len() > max {
+        return Err(format!("expected 1 to {max} bytes, found {}", text.len()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!("{text:?} holds a control character"));
+    }
+    Ok(Value::Text(text.to_owned()))
+}
+
+fn address(text: &str) -> Result<Value, String> {
+    let address = text.parse().map(Value::Address);
+    address.map_err(|_| {
+        format!("{text:?} is not ADDRESS:PORT with the address in digits, such as \"0.0.0.0:1883\"")
+    })
+}
+
+fn servers(raw: &Raw) -> Result<Value, String> {
+    let list: Vec<String> = match raw {
+        Raw::List(list) => list.clone(),
+        Raw::Plain(text) if text.trim().is_empty() => Vec::new(),
+        Raw::Plain(text) | Raw::Text(text) => {
+            text.split(',').map(|server| server.trim().to_owned()).collect()
+        }
+        other => return Err(other.expected("a list such as [\"127.0.0.1:9092\"]")),
+    };
+    match list.iter().find(|server| !is_server(server)) {
+        Some(server) => Err(format!("{server:?} is not HOST:PORT")),
+        None => Ok(Value::List(list)),
+    }
+}
+
+fn one_of<T: FromStr, const N: usize>(
+    text: &str,
+    names: [&str; N],
+    make: fn(T) -> Value,
+) -> Result<Value, String> {
+    text.parse().map(make).map_err(|_| {
+        let nearest = suggest::did_you_mean(text, names);
+        format!("{text:?} is none of {}{nearest}", names.join(", "))
+    })
+}
+
+fn filter(text: &str) -> Result<Value, String> {
+    match Filter::parse(text) {
+        Ok(filter) if filter.share_group().is_some() => {
+            Err(format!("{text:?}: a hook sees every message, so its filter cannot be shared"))
+        }
+        Ok(_) => Ok(Value::Text(text.to_owned())),
+        Err(error) => Err(format!("{text:?} is not a topic filter: {error}")),
+    }
+}
+
+fn stream(text: &str) -> Result<Value, String> {
+    match millrace_kafka_sink::validate_stream_name(text) {
+        Ok(()) => Ok(Value::Text(text.to_owned())),
+        Err(error) => Err(format!("{text:?} is not a Kafka topic name: {error}")),
+    }
+}
+
+fn durability(text: &str) -> Result<Value, String> {
+    if text == "kafka" {
+        return Err("\"kafka\" needs a target, which comes with the Kafka sink; this version has \"log\" and \"memory\""
+            .to_owned());
+    }
+    one_of(text, ["log", "memory"], Value::Durability)
+}
+
+fn narrow<T: TryFrom<u64>>(number: u64) -> Result<T, String> {
+    T::try_from(number).map_err(|_| format!("{number} is too large"))
+}
+
+fn whole_seconds(time: Duration) -> Result<u64, String> {
+    if time.subsec_nanos() == 0 {
+        Ok(time.as_secs())
+    } else {
+        Err(format!("{} is not a whole number of seconds", format_time(time)))
+    }
+}
+
+/// Splits off leading digits, at least one.
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|(number, _)| !number.is_empty())
+}
+
+#[cfg(test)]
+mod tests;
