@@ -1,0 +1,68 @@
+//! UTF-8 encoded strings and topic names (sections 1.5.4 and 4.7).
+//!
+//! Used by read.rs and packet/. Filters are only checked as strings here: their wildcards are the
+//! router's business.
+
+use crate::read::Reader;
+use crate::{Error, ReasonCode};
+
+/// Bytes as a string that MQTT allows: well-formed UTF-8, so no surrogates ([MQTT-1.5.4-1]), and no
+/// U+0000 ([MQTT-1.5.4-2]). Other control characters and U+FEFF are data ([MQTT-1.5.4-3]).
+#[inline]
+pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
+    if any(bytes, |byte| byte == 0) {
+        return Err(Error::malformed("U+0000 in a string"));
+    }
+    std::str::from_utf8(bytes).map_err(|_| Error::malformed("string is not UTF-8"))
+}
+
+/// A string that can name a topic: no wildcards ([MQTT-3.3.2-2]). May be empty, which only PUBLISH with
+/// a topic alias may say; the caller decides.
+#[inline]
+pub(crate) fn topic_name(bytes: &[u8]) -> Result<&str, Error> {
+    if any(bytes, forbidden_in_topic_name) {
+        // One pass for the common case; only a refusal looks again for the reason.
+        string(bytes)?;
+        return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "wildcard in a topic name"));
+    }
+    std::str::from_utf8(bytes).map_err(|_| Error::malformed("topic name is not UTF-8"))
+}
+
+/// A topic filter: a string that is not empty ([MQTT-4.7.3-1]).
+pub(crate) fn topic_filter<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
+    match reader.string()? {
+        "" => Err(Error::malformed("empty topic filter")),
+        filter => Ok(filter),
+    }
+}
+
+/// Whether a message may be published to `topic`: not empty ([MQTT-4.7.3-1]), no `+` or `#`
+/// ([MQTT-3.3.2-2]), no U+0000 ([MQTT-4.7.3-2]), at most 65,535 bytes ([MQTT-4.7.3-3]).
+#[must_use]
+pub fn is_valid_topic_name(topic: &str) -> bool {
+    !topic.is_empty()
+        && topic.len() <= usize::from(u16::MAX)
+        && !any(topic.as_bytes(), forbidden_in_topic_name)
+}
+
+#[inline]
+const fn forbidden_in_topic_name(byte: u8) -> bool {
+    byte == 0 || byte == b'+' || byte == b'#'
+}
+
+/// Whether some byte is forbidden, sixteen at a time without a branch in between, which the compiler
+/// turns into vector compares. The last sixteen overlap those before them rather than go one by one.
+#[inline]
+fn any(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else {
+        return bytes.iter().any(|&byte| forbidden(byte));
+    };
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let mut hits = [false; 16];
+    for chunk in chunks.iter().chain([last]) {
+        for (hit, &byte) in hits.iter_mut().zip(chunk) {
+            *hit |= forbidden(byte);
+        }
+    }
+    hits != [false; 16]
+}
