@@ -1,1 +1,27 @@
-//! kafka-sink
+//! Events of the broker, made into durable records.
+//!
+//! A core turns what happened into an [`Event`], finds the [`Rule`]s that match, asks its
+//! [`Producer`] for room and appends. The log thread takes the records of all cores, writes them
+//! as one group, syncs, and reports through [`Completion`] what is durable. `millrace consume`
+//! reads the same files with [`log::reader::Reader`].
+//!
+//! This crate knows nothing of MQTT packets, sessions or sockets.
+
+#![forbid(unsafe_code)]
+
+mod event;
+mod rule;
+
+mod record;
+
+mod ring;
+
+pub mod log;
+
+pub use event::{Event, EventData, EventKind, UnknownEvent};
+pub use log::{Log, LogConfig, LogError, LogHandle, LogStats, Recovery, Summary};
+pub use record::{value_len, write_value};
+pub use ring::{AckToken, Completion, Producer};
+pub use rule::{
+    Durability, Rule, STREAM_NAME_BYTES_MAX, StreamNameError, UnknownDurability, validate_stream_name,
+};

@@ -1,0 +1,170 @@
+//! The file layer under the log: what it needs of a file system, and the real one.
+//!
+//! Everything the log does to files goes through [`Fs`], so that a test can cut the power at any
+//! operation (see [`sim`](super::sim)). All calls block; only the log thread and readers make them.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Instant;
+
+/// A directory entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The file's name; names that are not UTF-8 are left out of listings, they are not ours.
+    pub name: String,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// A file system.
+pub trait Fs: Send + Sync + 'static {
+    /// Creates `path` for reading and writing, mode 0600; fails if it exists.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens `path` for reading, and for writing if `write`.
+    fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn File>>;
+    /// Creates the directory and those above it, mode 0700; no error if it is there.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in the directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The files of a directory, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Locks the file `path` (made if needed) against other processes until the guard is dropped;
+    /// `None` if another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send>>>;
+    /// A steady clock in microseconds, for measuring how long a sync took.
+    fn steady_us(&self) -> u64;
+}
+
+/// An open file. Positions are absolute; there is no cursor.
+pub trait File: Send {
+    /// Writes all of `bytes` at `position`.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// Reads up to the buffer's length; fewer bytes only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// `fdatasync`: content and the metadata needed to read it back.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts or extends (with zeros) the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The file's length.
+    fn len(&self) -> io::Result<u64>;
+}
+
+/// The operating system's files.
+#[derive(Clone, Copy, Debug)]
+pub struct RealFs {
+    start: Instant,
+}
+
+impl RealFs {
+    /// The file system of this machine.
+    pub fn new() -> RealFs {
+        RealFs { start: Instant::now() }
+    }
+}
+
+impl Default for RealFs {
+    fn default() -> RealFs {
+        RealFs::new()
+    }
+}
+
+impl Fs for RealFs {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn File>> {
+        let file = fs::OpenOptions::new().read(true).write(write).open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => entries.push(DirEntry { name, len: metadata.len() }),
+                Ok(_) => {}
+                // Removed since the directory was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send>>> {
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn steady_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl File for fs::File {
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.write_all_at(bytes, position)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = position.saturating_add(done as u64);
+            match FileExt::read_at(self, rest, at) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        fs::File::sync_data(self)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        fs::File::set_len(self, len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}

