@@ -18,6 +18,7 @@ pub mod value;
 
 mod draft;
 mod suggest;
+pub mod units;
 
 mod annotated;
 mod bridge;

@@ -182,3 +182,10 @@ impl FromStr for Protocol {
         Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == text).ok_or(())
     }
 }
+
+impl Node {
+    /// Where the durable log is: a directory of its own below the data directory.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data.join("log")
+    }
+}

@@ -13,6 +13,7 @@ use millrace_router::Filter;
 
 use super::suggest;
 use super::types::Protocol;
+use super::units::{format_size, format_time, is_server, parse_size, parse_time};
 
 /// What a key may hold: its type, unit and limits. Limits are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,95 +257,6 @@ impl Slot<'_> {
     }
 }
 
-/// Reads `1h30m`: whole numbers, each with a unit of `d h m s ms`, from the largest to the smallest.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, u64); 5] =
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    let bad = || {
-        format!("{text:?} is not a time: write whole numbers with units d, h, m, s or ms, as in \"1h30m\"")
-    };
-    let too_long = || format!("{text:?} is too long a time");
-    let mut millis = 0_u64;
-    let mut last_factor = u64::MAX;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (number, after) = digits(rest).ok_or_else(bad)?;
-        let unit_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(unit_len).ok_or_else(bad)?;
-        let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
-        if factor >= last_factor {
-            return Err(bad());
-        }
-        let number: u64 = number.parse().map_err(|_| too_long())?;
-        millis = number.checked_mul(factor).and_then(|part| millis.checked_add(part)).ok_or_else(too_long)?;
-        (last_factor, rest) = (factor, after);
-    }
-    if last_factor == u64::MAX { Err(bad()) } else { Ok(Duration::from_millis(millis)) }
-}
-
-/// Writes a time as [`parse_time`] reads it; parts of a millisecond are left out.
-pub fn format_time(time: Duration) -> String {
-    let mut rest = time.as_millis();
-    let mut text = String::new();
-    for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-        if rest >= factor {
-            text.push_str(&format!("{}{unit}", rest / factor));
-            rest %= factor;
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-/// Reads `64KiB`, `10MB` or a plain number of bytes.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 10] = [
-        ("", 1),
-        ("B", 1),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-    ];
-    let bad = || {
-        format!(
-            "{text:?} is not a size: write bytes, or a whole number with KiB, MiB, GiB, TiB (1024) or kB, MB, GB, TB (1000)"
-        )
-    };
-    let (number, unit) = digits(text).ok_or_else(bad)?;
-    let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
-    let number: Option<u64> = number.parse().ok();
-    number.and_then(|n| n.checked_mul(factor)).ok_or_else(|| format!("{text:?} is too large a size"))
-}
-
-/// Writes a size as [`parse_size`] reads it.
-pub fn format_size(bytes: i128) -> String {
-    for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
-        if bytes > 0 && bytes % (1_i128 << shift) == 0 {
-            return format!("{}{unit}", bytes >> shift);
-        }
-    }
-    format!("{bytes}B")
-}
-
-/// Whether `server` is `HOST:PORT` with a port of 1 to 65,535; an IPv6 address stands in brackets.
-pub fn is_server(server: &str) -> bool {
-    let Some((host, port)) = server.rsplit_once(':') else { return false };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host_ok = match bare {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host.len() <= 253
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        }
-    };
-    host_ok && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 fn flag(raw: &Raw) -> Result<bool, String> {
     match raw {
         Raw::Flag(flag) => Ok(*flag),
@@ -456,12 +368,6 @@ fn whole_seconds(time: Duration) -> Result<u64, String> {
     } else {
         Err(format!("{} is not a whole number of seconds", format_time(time)))
     }
-}
-
-/// Splits off leading digits, at least one.
-fn digits(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text.split_at_checked(end).filter(|(number, _)| !number.is_empty())
 }
 
 #[cfg(test)]
