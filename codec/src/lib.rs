@@ -41,6 +41,9 @@ mod packet;
 
 mod write;
 
+#[cfg(feature = "vectors")]
+pub mod vectors;
+
 pub use error::{Error, Guilt};
 pub use frame::{FrameHeader, MAX_BODY_LEN, MAX_HEADER_LEN, PacketType, frame_header};
 pub use packet::{

@@ -92,8 +92,8 @@ impl<'a> Connect<'a> {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        if self.version == Version::V311 && self.password.is_some() && self.username.is_none() {
-            return Err(Error::not_encodable("password without user name in 3.1.1"));
+        if self.version != Version::V5 && self.password.is_some() && self.username.is_none() {
+            return Err(Error::not_encodable("password without user name in 3.x"));
         }
         write::packet(PacketType::Connect.first_byte(), out, |out| {
             write::binary(self.version.protocol_name().as_bytes(), out)?;

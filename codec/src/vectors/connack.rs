@@ -1,0 +1,45 @@
+//! Vectors of CONNACK.
+
+use super::{ALL, MALFORMED, PROTOCOL, V3, V5, V31, V311, Vector, bad, ok, ok_as};
+
+pub(super) const TABLE: &[Vector] = &[
+    ok(V3, "accepted", "3.1.1: 3.2", "20 { 00 00 }"),
+    ok(V311, "session present", "MQTT-3.2.2-3", "20 { 01 00 }"),
+    ok(V3, "unacceptable protocol version", "3.1.1: 3.2.2.3", "20 { 00 01 }"),
+    ok(V3, "identifier rejected", "3.1.1: 3.2.2.3", "20 { 00 02 }"),
+    ok(V3, "server unavailable", "3.1.1: 3.2.2.3", "20 { 00 03 }"),
+    ok(V3, "bad user name or password", "3.1.1: 3.2.2.3", "20 { 00 04 }"),
+    ok(V3, "not authorized", "3.1.1: 3.2.2.3", "20 { 00 05 }"),
+    bad(V3, MALFORMED, "return code 6", "3.1.1: 3.2.2.3", "20 { 00 06 }"),
+    bad(V3, MALFORMED, "reason code of 5.0 in 3.x", "3.1.1: 3.2.2.3", "20 { 00 87 }"),
+    ok_as(V31, "unused byte in 3.1", "3.1: 3.2", "20 { 01 00 }", "20 { 00 00 }"),
+    ok(V5, "accepted, 5.0", "3.2", "20 { 00 00 {} }"),
+    ok(V5, "session present, 5.0", "MQTT-3.2.2-3", "20 { 01 00 {} }"),
+    ok(V5, "refused with a reason string", "3.2.2.3.9", r#"20 { 00 87 { 1F "no" } }"#),
+    ok(
+        V5,
+        "everything",
+        "3.2.2.3",
+        r#"20 { 00 00 { 11 00000000 21 FFFF 24 01 25 00 27 00000001 12 "id"
+        22 000A 1F "why" 26 "k" "v" 28 00 29 01 2A 00 13 003C 1A "re" 1C "other" 15 "SCRAM" 16 "d" } }"#,
+    ),
+    bad(V311, MALFORMED, "reserved flags", "MQTT-3.2.2-1", "20 { 02 00 }"),
+    bad(V5, MALFORMED, "reserved flags, 5.0", "MQTT-3.2.2-1", "20 { 80 00 {} }"),
+    bad(V311, PROTOCOL, "session present in a refusal", "3.1.1: MQTT-3.2.2-4", "20 { 01 05 }"),
+    bad(V5, PROTOCOL, "session present in a refusal, 5.0", "MQTT-3.2.2-6", "20 { 01 87 {} }"),
+    bad(V5, PROTOCOL, "reason code of SUBACK", "MQTT-3.2.2-8", "20 { 00 01 {} }"),
+    bad(V5, PROTOCOL, "reason code that is none", "MQTT-3.2.2-8", "20 { 00 7F {} }"),
+    bad(V5, PROTOCOL, "maximum QoS 2", "3.2.2.3.4", "20 { 00 00 { 24 02 } }"),
+    bad(V5, PROTOCOL, "retain available 2", "3.2.2.3.5", "20 { 00 00 { 25 02 } }"),
+    bad(V5, PROTOCOL, "receive maximum 0", "3.2.2.3.3", "20 { 00 00 { 21 0000 } }"),
+    bad(V5, PROTOCOL, "maximum packet size 0", "3.2.2.3.6", "20 { 00 00 { 27 00000000 } }"),
+    bad(V5, PROTOCOL, "wildcard subscription available 2", "3.2.2.3.11", "20 { 00 00 { 28 02 } }"),
+    bad(V5, PROTOCOL, "subscription identifiers available 2", "3.2.2.3.12", "20 { 00 00 { 29 02 } }"),
+    bad(V5, PROTOCOL, "shared subscription available 2", "3.2.2.3.13", "20 { 00 00 { 2A 02 } }"),
+    bad(V5, MALFORMED, "property of PUBLISH", "2.2.2.2", "20 { 00 00 { 23 0001 } }"),
+    bad(V5, MALFORMED, "no properties field", "3.2.2.3", "20 { 00 00 }"),
+    bad(ALL, MALFORMED, "empty", "3.2.2", "20 {}"),
+    bad(ALL, MALFORMED, "no reason", "3.2.2", "20 { 00 }"),
+    bad(V3, MALFORMED, "trailing byte", "2.1.4", "20 { 00 00 00 }"),
+    bad(V5, MALFORMED, "trailing byte, 5.0", "2.1.4", "20 { 00 00 {} 00 }"),
+];

@@ -1,0 +1,47 @@
+//! Vectors of PINGREQ, PINGRESP, DISCONNECT and AUTH.
+
+use super::{ALL, MALFORMED, PROTOCOL, V3, V5, Vector, bad, ok, ok_as};
+
+pub(super) const TABLE: &[Vector] = &[
+    ok(ALL, "PINGREQ", "3.12", "C0 {}"),
+    ok(ALL, "PINGRESP", "3.13", "D0 {}"),
+    bad(ALL, MALFORMED, "PINGREQ with a body", "3.12", "C0 { 00 }"),
+    bad(ALL, MALFORMED, "PINGRESP with a body", "3.13", "D0 { 00 }"),
+    ok(ALL, "DISCONNECT", "3.14", "E0 {}"),
+    bad(V3, MALFORMED, "DISCONNECT with a reason in 3.x", "3.1.1: 3.14", "E0 { 00 }"),
+    ok(V5, "DISCONNECT with will", "3.14.2.1", "E0 { 04 }"),
+    ok(V5, "DISCONNECT taken over", "3.14.2.1", "E0 { 8E }"),
+    ok(V5, "DISCONNECT with session expiry", "3.14.2.2.2", "E0 { 00 { 11 00000E10 } }"),
+    ok(
+        V5,
+        "DISCONNECT with everything",
+        "3.14.2.2",
+        r#"E0 { 9C { 11 00000001 1F "why" 26 "k" "v" 1C "other" } }"#,
+    ),
+    ok_as(V5, "DISCONNECT with Normal", "3.14.2.1", "E0 { 00 }", "E0 {}"),
+    ok_as(V5, "DISCONNECT with Normal and no properties", "3.14.2.2.1", "E0 { 00 {} }", "E0 {}"),
+    ok_as(V5, "DISCONNECT with a reason and no properties", "3.14.2.2.1", "E0 { 8E {} }", "E0 { 8E }"),
+    bad(V5, PROTOCOL, "DISCONNECT with a reason of CONNACK", "MQTT-3.14.2-1", "E0 { 86 }"),
+    bad(V5, PROTOCOL, "DISCONNECT with a reason that is none", "MQTT-3.14.2-1", "E0 { 05 }"),
+    bad(V5, MALFORMED, "DISCONNECT with half the properties", "3.14.2.2", "E0 { 00 05 11 }"),
+    bad(
+        V5,
+        PROTOCOL,
+        "DISCONNECT with two session expiries",
+        "3.14.2.2.2",
+        "E0 { 00 { 11 00000001 11 00000001 } }",
+    ),
+    bad(V5, MALFORMED, "DISCONNECT with a topic alias", "2.2.2.2", "E0 { 00 { 23 0001 } }"),
+    bad(V5, MALFORMED, "DISCONNECT trailing byte", "2.1.4", "E0 { 00 {} 00 }"),
+    ok(V5, "AUTH short", "3.15.2.1", "F0 {}"),
+    ok_as(V5, "AUTH Success without properties", "3.15.2.1", "F0 { 00 {} }", "F0 {}"),
+    ok(V5, "AUTH continue", "3.15.2", r#"F0 { 18 { 15 "SCRAM" 16 "data" } }"#),
+    ok(V5, "AUTH again", "3.15.2", r#"F0 { 19 { 15 "SCRAM" 1F "why" 26 "k" "v" } }"#),
+    bad(V3, MALFORMED, "AUTH in 3.x", "3.1.1: 2.2.1", "F0 {}"),
+    bad(V5, PROTOCOL, "AUTH without a method", "3.15.2.2.2", "F0 { 18 {} }"),
+    bad(V5, PROTOCOL, "AUTH with data and no method", "3.15.2.2.3", r#"F0 { 18 { 16 "data" } }"#),
+    bad(V5, PROTOCOL, "AUTH with two methods", "3.15.2.2.2", r#"F0 { 18 { 15 "A" 15 "B" } }"#),
+    bad(V5, PROTOCOL, "AUTH with a reason of CONNACK", "MQTT-3.15.2-1", r#"F0 { 87 { 15 "SCRAM" } }"#),
+    bad(V5, MALFORMED, "AUTH without property length", "3.15.2.2.1", "F0 { 18 }"),
+    bad(V5, MALFORMED, "AUTH trailing byte", "2.1.4", r#"F0 { 18 { 15 "SCRAM" } 00 }"#),
+];
