@@ -42,6 +42,7 @@ pub trait Fs: Send + Sync + 'static {
 }
 
 /// An open file. Positions are absolute; there is no cursor.
+#[expect(clippy::len_without_is_empty, reason = "a file's length, not a container's")]
 pub trait File: Send {
     /// Writes all of `bytes` at `position`.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;

@@ -12,6 +12,7 @@
 //! - `scan`, `recovery`: what a start finds.
 //! - `reader`: `millrace consume`.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,17 +20,31 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::ring::{Completion, Producer};
-
 mod bytes;
 pub(crate) mod entry;
 mod format;
 
 pub mod file;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+
+mod group;
+mod segment;
+mod streams;
+mod writer;
+
+mod retention;
+
+mod thread;
+
+mod recovery;
+mod scan;
 
 pub mod reader;
 
 use file::Fs;
+pub use thread::LogHandle;
+use writer::LogWriter;
 
 /// Where the log lives and how much it may take.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,12 +186,16 @@ pub struct LogStats {
 
 impl LogStats {
     fn new() -> LogStats {
-        // 1 µs to 60 s at two digits: bounds that are valid, so that this cannot fail.
-        let mut sync_us = Histogram::new_with_bounds(1, 60_000_000, 2)
-            .or_else(|_| Histogram::new(2))
-            .expect("two significant digits are valid");
-        sync_us.auto(true);
+        // 1 µs to 60 s at two digits, 20 KiB.
+        let sync_us = Histogram::new_with_bounds(1, 60_000_000, 2).expect("constant bounds are valid");
         LogStats { records: 0, groups: 0, bytes: 0, failures: 0, paused: false, sync_us }
+    }
+
+    fn add_group(&mut self, records: u32, bytes: usize, sync_us: u64) {
+        self.records = self.records.saturating_add(u64::from(records));
+        self.groups = self.groups.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.sync_us.saturating_record(sync_us);
     }
 
     /// `fdatasync` in microseconds: median, 99th percentile, maximum.
@@ -194,58 +213,48 @@ pub struct Summary {
     pub next_sequence: u64,
 }
 
-/// An opened log, recovered and not yet written to.
-pub struct Log {
-    config: LogConfig,
+impl Recovery {
+    /// The report, line by line: damage first, for it is what the operator must see.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.damage.iter().map(ToString::to_string).collect();
+        lines.extend(self.notes.iter().cloned());
+        let end = if self.clean { "ended cleanly" } else { "did not end cleanly" };
+        lines.push(format!(
+            "log: run {} begins at sequence {}; {} older segments kept; the run before {end}",
+            self.run, self.next_sequence, self.segments
+        ));
+        lines
+    }
 }
 
-/// Opens the log in `config.dir`, recovers what an earlier run left and begins a new run.
-/// `now_ms` is the time in Unix milliseconds, `seed` is random (for segment ids).
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: bytes {} up to {} are damaged (sequences {} up to {}); a copy is in the quarantine directory",
+            self.file, self.bytes.0, self.bytes.1, self.sequences.0, self.sequences.1
+        )
+    }
+}
+
+/// An opened log, recovered and ready to be started.
+pub struct Log {
+    writer: LogWriter,
+    ring_bytes: usize,
+    ring_records: usize,
+    group_bytes_max: usize,
+    lock: Box<dyn Send>,
+}
+
+/// Opens the log in `config.dir`, recovers what an earlier run left and begins a new run, whose
+/// number is on the medium when this returns. `now_ms` is the time in Unix milliseconds, `seed` is
+/// random (segment ids are made from it).
 ///
 /// # Errors
 /// The directory cannot be read or written, is in use, or holds a newer format.
 pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(Log, Recovery), LogError> {
-    let _ = (now_ms, seed);
-    fs.create_dir(&config.dir).map_err(LogError::io("create", &config.dir))?;
-    Ok((Log { config }, Recovery::default()))
-}
-
-impl Log {
-    /// Spawns the log thread `millrace-log`; one producer for each of `cores` cores.
-    ///
-    /// # Errors
-    /// The thread cannot be started.
-    pub fn start(
-        self,
-        cores: usize,
-        completion: Arc<dyn Completion>,
-    ) -> Result<(LogHandle, Vec<Producer>), LogError> {
-        let _ = completion;
-        let waker = Arc::default();
-        let producers = (0..cores).map(|_| {
-            crate::ring::ring(self.config.ring_records, self.config.ring_bytes, Arc::clone(&waker)).0
-        });
-        Ok((LogHandle { stats: LogStats::new() }, producers.collect()))
-    }
-}
-
-/// The running log.
-pub struct LogHandle {
-    stats: LogStats,
-}
-
-impl LogHandle {
-    /// Drains the rings, writes and syncs what is left, and ends the run cleanly. Call it when the
-    /// cores have flushed for the last time.
-    ///
-    /// # Errors
-    /// The last records could not be written.
-    pub fn stop(self) -> Result<Summary, LogError> {
-        Ok(Summary { stats: self.stats, next_sequence: 0 })
-    }
-
-    /// What the log has done so far.
-    pub fn stats(&self) -> LogStats {
-        self.stats.clone()
-    }
+    let (ring_bytes, ring_records) = (config.ring_bytes, config.ring_records);
+    let group_bytes_max = config.group_bytes_max;
+    let (writer, recovery, lock) = recovery::recover(config, Arc::new(fs), now_ms, seed)?;
+    Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, lock }, recovery))
 }

@@ -1,0 +1,398 @@
+//! What a start makes of the files an earlier run left.
+//!
+//! Every segment's header and footer are read; only segments without a footer (the one that was
+//! open, and any that failed) are scanned. An unfinished end is cut off; damage is copied to the
+//! `quarantine` directory, named, and left where it is, where readers step over it. Every scanned
+//! segment gets its footer. Then the new run begins in a segment of its own, so that no byte an
+//! earlier run has synced is ever written over. A power failure during all this changes nothing:
+//! the next start finds the same again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entry::{Entry, RunStart};
+use super::file::{File, Fs};
+use super::format::{Footer, HEADER_AREA, Header, StreamIndex, segment_name, segment_number};
+use super::retention::{Closed, Retention};
+use super::scan::{Found, Scanner, SegmentFile};
+use super::segment::close_file;
+use super::streams::Streams;
+use super::writer::{Ids, LogWriter, Resume};
+use super::{Damage, LogConfig, LogError, Recovery};
+
+const LOCK: &str = "lock";
+const QUARANTINE: &str = "quarantine";
+
+type Recovered = (LogWriter, Recovery, Box<dyn Send>);
+
+/// Recovers the log and begins a new run.
+pub(crate) fn recover(
+    config: LogConfig,
+    fs: Arc<dyn Fs>,
+    now_ms: u64,
+    seed: u64,
+) -> Result<Recovered, LogError> {
+    let dir = config.dir.clone();
+    fs.create_dir(&dir).map_err(LogError::io("create", &dir))?;
+    let lock_path = dir.join(LOCK);
+    let lock = fs
+        .lock(&lock_path)
+        .map_err(LogError::io("lock", &lock_path))?
+        .ok_or_else(|| LogError::Locked { path: dir.clone() })?;
+    let mut pass = Pass { fs: &*fs, dir: &dir, report: Recovery::default(), state: State::default() };
+    let segments = pass.open_segments()?;
+    pass.state.clean = segments.is_empty();
+    let headers: Vec<Header> = segments.iter().map(|(_, segment)| segment.header.clone()).collect();
+    for (index, (path, segment)) in segments.into_iter().enumerate() {
+        let later = headers.get(index + 1..).unwrap_or_default();
+        pass.take_segment(&path, segment, later)?;
+    }
+    let Pass { mut report, mut state, .. } = pass;
+    let empty = std::mem::take(&mut state.empty);
+    let run = state.run.saturating_add(1);
+    let resume = Resume {
+        start: RunStart {
+            run,
+            started_ms: now_ms,
+            previous_end: state.next_sequence,
+            previous_clean: state.clean,
+        },
+        next_number: state.next_number.max(1),
+        next_sequence: state.next_sequence,
+        previous_id: state.previous_id,
+        streams: state.streams,
+        retention: state.retention,
+        ids: Ids::new(seed),
+    };
+    report.run = run;
+    report.next_sequence = state.next_sequence;
+    report.clean = state.clean;
+    let mut writer = LogWriter::begin(config, Arc::clone(&fs), resume, now_ms)?;
+    // What they say of the run and the sequence is in the new segment, which is synced.
+    remove_empty(&*fs, &dir, &empty, &mut report);
+    writer.retain(now_ms);
+    Ok((writer, report, lock))
+}
+
+fn remove_empty(fs: &dyn Fs, dir: &Path, empty: &[PathBuf], report: &mut Recovery) {
+    let removed = empty.iter().try_for_each(|path| fs.remove(path));
+    if let Err(error) = removed.and_then(|()| if empty.is_empty() { Ok(()) } else { fs.sync_dir(dir) }) {
+        report.notes.push(format!("a segment without records was not removed: {error}"));
+    }
+}
+
+/// What is known so far, in the order of the segments.
+#[derive(Default)]
+struct State {
+    run: u32,
+    next_sequence: u64,
+    next_number: u64,
+    previous_id: u64,
+    clean: bool,
+    streams: Streams,
+    retention: Retention,
+    /// Segments that hold no records; a crash loop must not fill the directory with them.
+    empty: Vec<PathBuf>,
+}
+
+struct Pass<'a> {
+    fs: &'a dyn Fs,
+    dir: &'a Path,
+    report: Recovery,
+    state: State,
+}
+
+impl Pass<'_> {
+    /// All segments with a readable header, oldest first. Others are set aside.
+    fn open_segments(&mut self) -> Result<Vec<(PathBuf, SegmentFile)>, LogError> {
+        let entries = self.fs.list(self.dir).map_err(LogError::io("list", self.dir))?;
+        let mut numbers: Vec<u64> = entries.iter().filter_map(|entry| segment_number(&entry.name)).collect();
+        numbers.sort_unstable();
+        let mut segments = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            self.state.next_number = self.state.next_number.max(number.saturating_add(1));
+            let path = self.dir.join(segment_name(number));
+            match SegmentFile::open(self.fs, &path, true)? {
+                Some(segment) if segment.header.number == number => segments.push((path, segment)),
+                Some(_) => self.set_file_aside(&path, "holds another segment than its name says")?,
+                None => self.set_headless_aside(&path)?,
+            }
+        }
+        Ok(segments)
+    }
+
+    /// A file without a header is either one whose making was interrupted (nothing in it can have
+    /// been acknowledged), or one whose header was destroyed.
+    fn set_headless_aside(&mut self, path: &Path) -> Result<(), LogError> {
+        let file = self.fs.open(path, false).map_err(LogError::io("open", path))?;
+        let len = file.len().map_err(LogError::io("read", path))?;
+        let content = written_len(&*file, HEADER_AREA, len).map_err(LogError::io("read", path))?;
+        if content <= HEADER_AREA {
+            self.report.notes.push(format!("{}: never finished, removed", path.display()));
+            self.fs.remove(path).map_err(LogError::io("remove", path))?;
+            return self.fs.sync_dir(self.dir).map_err(LogError::io("sync", self.dir));
+        }
+        self.set_file_aside(path, "has no readable header")
+    }
+
+    fn set_file_aside(&mut self, path: &Path, why: &str) -> Result<(), LogError> {
+        let quarantine = self.make_quarantine()?;
+        let name = path.file_name().unwrap_or_default();
+        let to = quarantine.join(name);
+        self.fs.rename(path, &to).map_err(LogError::io("rename", path))?;
+        self.fs.sync_dir(&quarantine).map_err(LogError::io("sync", &quarantine))?;
+        self.fs.sync_dir(self.dir).map_err(LogError::io("sync", self.dir))?;
+        self.report.notes.push(format!("{} {why}; moved to {}", path.display(), to.display()));
+        Ok(())
+    }
+
+    fn make_quarantine(&self) -> Result<PathBuf, LogError> {
+        let quarantine = self.dir.join(QUARANTINE);
+        self.fs.create_dir(&quarantine).map_err(LogError::io("create", &quarantine))?;
+        Ok(quarantine)
+    }
+
+    /// Takes over what a segment holds. `later`: the headers of the segments after it.
+    fn take_segment(&mut self, path: &Path, segment: SegmentFile, later: &[Header]) -> Result<(), LogError> {
+        let superseded_from = later.iter().filter_map(|header| header.supersedes_from).min();
+        // What a later segment begins with was preceded by syncs of all before it.
+        let synced = later.first().map_or(0, |header| header.first_sequence);
+        let header = segment.header.clone();
+        self.state.run = self.state.run.max(header.run);
+        self.state.previous_id = header.id;
+        self.state.clean = segment.footer.as_ref().is_some_and(|footer| footer.clean);
+        self.raise_to(header.first_sequence);
+        let newest = later.is_empty();
+        match segment.footer.clone() {
+            Some(footer) => self.take_closed(path, segment, &footer, newest),
+            None => {
+                let mut scanner = Scanner::new(segment, true);
+                scanner.set_bounds(superseded_from, synced.min(superseded_from.unwrap_or(synced)));
+                self.take_open(path, &header, scanner)
+            }
+        }
+    }
+
+    fn raise_to(&mut self, sequence: u64) {
+        self.state.next_sequence = self.state.next_sequence.max(sequence);
+    }
+
+    fn take_closed(
+        &mut self,
+        path: &Path,
+        segment: SegmentFile,
+        footer: &Footer,
+        newest: bool,
+    ) -> Result<(), LogError> {
+        self.raise_to(footer.next_sequence);
+        for stream in &footer.streams {
+            self.state.streams.raise(&stream.name, stream.next_offset);
+        }
+        let number = segment.header.number;
+        if newest {
+            // A killed process may have left the footer in the page cache only.
+            segment.file.sync_data().map_err(LogError::io("sync", path))?;
+        }
+        let bytes = segment.file.len().map_err(LogError::io("read", path))?;
+        // Streams without records in this segment are known from its table only.
+        let mut scanner = Scanner::new(segment, false);
+        if let Found::Group { .. } = scanner.next().map_err(LogError::io("read", path))? {
+            self.take_table(&scanner);
+        }
+        self.keep(path, footer, Closed { number, bytes, last_ms: footer.last_ms });
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &Path, footer: &Footer, closed: Closed) {
+        if footer.first_sequence == footer.next_sequence {
+            self.state.empty.push(path.to_owned());
+        } else {
+            self.report.segments += 1;
+            self.state.retention.add(closed);
+        }
+    }
+
+    fn take_table(&mut self, scanner: &Scanner) {
+        for entry in scanner.entries().flatten() {
+            if let Entry::StreamTable(streams) = entry {
+                for (name, next) in streams {
+                    self.state.streams.raise(name, next);
+                }
+            }
+        }
+    }
+
+    /// Scans a segment without a footer, cuts off its unfinished end and closes it.
+    fn take_open(&mut self, path: &Path, header: &Header, mut scanner: Scanner) -> Result<(), LogError> {
+        let mut held = Held::new(header);
+        let end = loop {
+            match scanner.next().map_err(LogError::io("read", path))? {
+                Found::Group { at, head } => {
+                    held.groups += 1;
+                    held.last_ms = held.last_ms.max(head.written_ms);
+                    held.take_records(&scanner, at);
+                    self.take_table(&scanner);
+                }
+                Found::Damage { bytes, sequences } => {
+                    held.take_records(&scanner, bytes.0);
+                    let file = segment_name(header.number);
+                    self.set_damage_aside(&scanner, Damage { file, bytes, sequences });
+                }
+                Found::End { at } => break at,
+            }
+        };
+        self.raise_to(scanner.expected());
+        for stream in held.streams.values() {
+            self.state.streams.raise(&stream.name, stream.next_offset);
+        }
+        let file_len = scanner.file.len().map_err(LogError::io("read", path))?;
+        let written = written_len(&*scanner.file, end, file_len).map_err(LogError::io("read", path))?;
+        let torn = written.saturating_sub(end);
+        if torn > 0 {
+            self.report.torn_bytes = self.report.torn_bytes.saturating_add(torn);
+            self.report.notes.push(format!(
+                "{}: {torn} bytes of an unfinished write cut off behind sequence {}",
+                path.display(),
+                scanner.expected()
+            ));
+        }
+        let last_ms = held.last_ms;
+        let footer = held.footer(scanner.expected(), end);
+        let closed = close_file(&*scanner.file, header.id, &footer);
+        let bytes = closed.map_err(LogError::io("close", path))?;
+        self.keep(path, &footer, Closed { number: header.number, bytes, last_ms });
+        Ok(())
+    }
+
+    /// Copies the damaged bytes. A failure to do so is noted and holds nothing up.
+    fn set_damage_aside(&mut self, scanner: &Scanner, damage: Damage) {
+        let copied = self.make_quarantine().and_then(|quarantine| {
+            let stem = format!("{}-at-{}", damage.file, damage.bytes.0);
+            let path = quarantine.join(format!("{stem}.damaged"));
+            copy_range(self.fs, &*scanner.file, damage.bytes, &path).map_err(LogError::io("write", &path))?;
+            let path = quarantine.join(format!("{stem}.txt"));
+            write_report(self.fs, &path, &damage).map_err(LogError::io("write", &path))?;
+            self.fs.sync_dir(&quarantine).map_err(LogError::io("sync", &quarantine))
+        });
+        if let Err(error) = copied {
+            self.report.notes.push(format!("the damaged part of {} was not copied: {error}", damage.file));
+        }
+        self.report.damage.push(damage);
+    }
+}
+
+/// What a scanned segment holds.
+struct Held {
+    first_sequence: u64,
+    records: u64,
+    groups: u64,
+    last_ms: u64,
+    streams: BTreeMap<String, StreamIndex>,
+}
+
+impl Held {
+    fn new(header: &Header) -> Held {
+        Held {
+            first_sequence: header.first_sequence,
+            records: 0,
+            groups: 0,
+            last_ms: header.created_ms,
+            streams: BTreeMap::new(),
+        }
+    }
+
+    fn take_records(&mut self, scanner: &Scanner, position: u64) {
+        for entry in scanner.entries().flatten() {
+            let Entry::Record(record) = entry else { continue };
+            self.records = self.records.saturating_add(1);
+            if !self.streams.contains_key(record.stream) {
+                let index = StreamIndex {
+                    name: record.stream.to_owned(),
+                    first_offset: record.offset,
+                    next_offset: record.offset,
+                    records: 0,
+                    position,
+                };
+                self.streams.insert(index.name.clone(), index);
+            }
+            if let Some(index) = self.streams.get_mut(record.stream) {
+                index.records = index.records.saturating_add(1);
+                index.next_offset = index.next_offset.max(record.offset.saturating_add(1));
+            }
+        }
+    }
+
+    fn footer(self, next_sequence: u64, end: u64) -> Footer {
+        Footer {
+            clean: false,
+            first_sequence: self.first_sequence,
+            next_sequence,
+            records: self.records,
+            groups: self.groups,
+            end,
+            last_ms: self.last_ms,
+            streams: self.streams.into_values().collect(),
+        }
+    }
+}
+
+/// Where the last byte other than zero ends, searching from `from` to `to`; at least `from`.
+fn written_len(file: &dyn File, from: u64, to: u64) -> io::Result<u64> {
+    let mut last = from;
+    let mut at = from;
+    let mut buffer = vec![0; 64 * 1024];
+    while at < to {
+        let read = file.read_at(&mut buffer, at)?;
+        if read == 0 {
+            break;
+        }
+        let chunk = buffer.get(..read).unwrap_or_default();
+        if let Some(index) = chunk.iter().rposition(|&byte| byte != 0) {
+            last = at.saturating_add(index as u64 + 1);
+        }
+        at = at.saturating_add(read as u64);
+    }
+    Ok(last)
+}
+
+fn copy_range(fs: &dyn Fs, from: &dyn File, range: (u64, u64), path: &Path) -> io::Result<()> {
+    let to = create_anew(fs, path)?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut at = range.0;
+    while at < range.1 {
+        let len = range.1.saturating_sub(at).min(buffer.len() as u64) as usize;
+        let read = from.read_at(buffer.get_mut(..len).unwrap_or_default(), at)?;
+        if read == 0 {
+            break;
+        }
+        to.write_at(buffer.get(..read).unwrap_or_default(), at.saturating_sub(range.0))?;
+        at = at.saturating_add(read as u64);
+    }
+    to.sync_data()
+}
+
+fn write_report(fs: &dyn Fs, path: &Path, damage: &Damage) -> io::Result<()> {
+    let mut text = String::new();
+    let _ = writeln!(text, "segment: {}", damage.file);
+    let _ = writeln!(text, "bytes: {} up to {}", damage.bytes.0, damage.bytes.1);
+    let _ = writeln!(text, "sequences: {} up to {}", damage.sequences.0, damage.sequences.1);
+    let _ = writeln!(text, "Both ranges end before their second number. Records among them that are");
+    let _ = writeln!(text, "still whole can be read; the others are lost.");
+    let file = create_anew(fs, path)?;
+    file.write_at(text.as_bytes(), 0)?;
+    file.sync_data()
+}
+
+/// An interrupted recovery may have left the file.
+fn create_anew(fs: &dyn Fs, path: &Path) -> io::Result<Box<dyn File>> {
+    match fs.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs.remove(path)?;
+            fs.create(path)
+        }
+        created => created,
+    }
+}

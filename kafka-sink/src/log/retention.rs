@@ -1,0 +1,107 @@
+//! Which closed segments may go: the oldest, beyond a size or an age.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use super::LogError;
+use super::file::Fs;
+use super::format::segment_name;
+
+/// A segment that is no longer written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) number: u64,
+    /// The file's length.
+    pub(crate) bytes: u64,
+    /// When its last group was written, Unix milliseconds.
+    pub(crate) last_ms: u64,
+}
+
+/// The closed segments, oldest first.
+#[derive(Default)]
+pub(crate) struct Retention {
+    closed: VecDeque<Closed>,
+    bytes: u64,
+}
+
+impl Retention {
+    pub(crate) fn add(&mut self, segment: Closed) {
+        self.bytes = self.bytes.saturating_add(segment.bytes);
+        self.closed.push_back(segment);
+    }
+
+    /// Takes out the oldest segment if it is too old, or if all with `open_bytes` are too much.
+    fn take_doomed(&mut self, open_bytes: u64, bytes_max: u64, oldest_ms: u64) -> Option<Closed> {
+        let first = self.closed.front()?;
+        if self.bytes.saturating_add(open_bytes) <= bytes_max && first.last_ms >= oldest_ms {
+            return None;
+        }
+        let first = self.closed.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(first.bytes);
+        Some(first)
+    }
+
+    /// Deletes what may go and syncs the directory. Returns how many segments went.
+    ///
+    /// # Errors
+    /// A file could not be removed; the others wait for the next time.
+    pub(crate) fn apply(
+        &mut self,
+        fs: &dyn Fs,
+        dir: &Path,
+        open_bytes: u64,
+        bytes_max: u64,
+        oldest_ms: u64,
+    ) -> Result<u64, LogError> {
+        let mut removed = 0;
+        while let Some(doomed) = self.take_doomed(open_bytes, bytes_max, oldest_ms) {
+            let path = dir.join(segment_name(doomed.number));
+            match fs.remove(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    self.bytes = self.bytes.saturating_add(doomed.bytes);
+                    self.closed.push_front(doomed);
+                    return Err(LogError::io("remove", &path)(error));
+                }
+            }
+        }
+        if removed > 0 {
+            fs.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
+        Ok(removed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.closed.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_first_by_size_and_by_age() {
+        let fill = || {
+            let mut retention = Retention::default();
+            for number in 1..=4 {
+                retention.add(Closed { number, bytes: 100, last_ms: number * 1000 });
+            }
+            retention
+        };
+        let cases: &[(&str, u64, u64, u64, usize)] = &[
+            ("all fit", 100, 500, 0, 4),
+            ("one byte too many", 101, 500, 0, 3),
+            ("only the open one is left", 600, 500, 0, 0),
+            ("two too old", 100, 500, 2001, 2),
+            ("exactly old enough to stay", 100, 500, 1000, 4),
+        ];
+        for &(name, open, max, oldest, left) in cases {
+            let mut retention = fill();
+            while retention.take_doomed(open, max, oldest).is_some() {}
+            assert_eq!(retention.len(), left, "{name}");
+        }
+    }
+}
