@@ -47,6 +47,12 @@ impl Keys {
         Keys { kept: (1 << bits) - 1, ..Keys::new(seed) }
     }
 
+    /// The same with the bits in the upper half, where the tags of [`crate::Index`] are taken.
+    #[cfg(test)]
+    pub(crate) fn weak_high(seed: u64, bits: u32) -> Keys {
+        Keys { kept: ((1 << bits) - 1) << 32, ..Keys::new(seed) }
+    }
+
     /// The path without levels.
     pub(crate) fn root(&self) -> u64 {
         self.root

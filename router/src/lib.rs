@@ -33,6 +33,9 @@ pub mod subscriptions;
 
 mod subscribers;
 
+#[cfg(test)]
+mod testing;
+
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES, MAX_LEVELS, ShareError, matches};
 pub use index::Index;
 pub use route_cache::{CacheCounts, RouteCache};

@@ -106,14 +106,13 @@ impl<X> RouteCache<X> {
         // The upper half alone is used: of a keyed hash any half is as good.
         let tag = (self.keys.text(topic) >> 32) as u32;
         let at = match self.find(tag, topic) {
-            Some(at) => at,
+            Some(at) => {
+                self.refresh(at, routes, topic);
+                at
+            }
             None => self.admit(routes, tag, topic),
         };
         let Some(entry) = self.entries.get_mut(at) else { unreachable!("links lead to entries") };
-        if routes.version_sum(&entry.route.shards) != entry.route.version_sum {
-            self.counts.stale += 1;
-            entry.route = Route::look_up(routes, topic);
-        }
         (entry.route.cores, entry.extra.get_or_insert_with(|| make(topic)))
     }
 
@@ -141,16 +140,23 @@ impl<X> RouteCache<X> {
         self.counts
     }
 
-    /// The entry of a topic, marked as asked for.
-    fn find(&mut self, tag: u32, topic: &str) -> Option<usize> {
+    fn find(&self, tag: u32, topic: &str) -> Option<usize> {
         let is_topic = |link: &Link| {
             link.tag == tag
                 && self.entries.get(link.entry as usize).is_some_and(|entry| *entry.topic == *topic)
         };
-        let at = self.table.find(spread(tag), is_topic)?.entry as usize;
-        self.entries.get_mut(at)?.used = true;
+        self.table.find(spread(tag), is_topic).map(|link| link.entry as usize)
+    }
+
+    /// Brings a kept topic up to date if a shard it was looked up in, or the depths, have changed.
+    fn refresh(&mut self, at: usize, routes: &Routes, topic: &str) {
+        let Some(entry) = self.entries.get_mut(at) else { return };
+        entry.used = true;
         self.counts.hits += 1;
-        Some(at)
+        if routes.version_sum(&entry.route.shards) != entry.route.version_sum {
+            self.counts.stale += 1;
+            entry.route = Route::look_up(routes, topic);
+        }
     }
 
     /// Keeps a topic not kept yet. It counts as asked for only when asked for again, so that topics

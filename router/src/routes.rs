@@ -208,6 +208,11 @@ impl Routes {
         (place, way)
     }
 
+    #[cfg(test)]
+    pub(crate) fn lock_all_for_test(&self) -> impl Sized {
+        self.shards.iter().map(|shard| shard.table.write()).collect::<Vec<_>>()
+    }
+
     fn shard(&self, number: u16) -> Option<&Shard> {
         self.shards.get(usize::from(number))
     }

@@ -1,1 +1,139 @@
 use super::*;
+use crate::filter::matches;
+use crate::testing;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(String, u32),
+    Remove(String),
+    /// Removes the filter stored at this place of the model.
+    RemoveStored(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (testing::filter(), any::<u32>()).prop_map(|(filter, value)| Step::Insert(filter, value)),
+        1 => testing::filter().prop_map(Step::Remove),
+        3 => any::<usize>().prop_map(Step::RemoveStored),
+    ]
+}
+
+/// The same steps on the index and on a list of filters, compared after each.
+fn follow(mut index: Index<u32>, steps: Vec<Step>, topics: &[String]) -> Result<(), TestCaseError> {
+    let mut model: Vec<(String, u32)> = Vec::new();
+    let at = |model: &Vec<(String, u32)>, filter: &str| model.iter().position(|(stored, _)| stored == filter);
+    for step in steps {
+        match step {
+            Step::Insert(filter, value) => {
+                let old = at(&model, &filter).map(|at| model.swap_remove(at).1);
+                prop_assert_eq!(index.insert(&filter, value), old);
+                model.push((filter, value));
+            }
+            Step::Remove(filter) => {
+                let old = at(&model, &filter).map(|at| model.swap_remove(at).1);
+                prop_assert_eq!(index.remove(&filter), old);
+                prop_assert_eq!(index.get(&filter), None);
+            }
+            Step::RemoveStored(_) if model.is_empty() => {}
+            Step::RemoveStored(at) => {
+                let (filter, value) = model.swap_remove(at % model.len());
+                prop_assert_eq!(index.remove(&filter), Some(value));
+            }
+        }
+        prop_assert_eq!(index.len(), model.len());
+        for (filter, value) in &model {
+            prop_assert_eq!(index.get(filter), Some(value));
+        }
+        for topic in topics {
+            let mut found = Vec::new();
+            index.for_each_match(topic, |value| found.push(*value));
+            let mut expected: Vec<u32> =
+                model.iter().filter(|(filter, _)| matches(filter, topic)).map(|(_, value)| *value).collect();
+            found.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(found, expected, "{} in {:?}", topic, model);
+        }
+    }
+    for (filter, _) in model {
+        index.remove(&filter);
+    }
+    prop_assert_eq!(index.heap_bytes(), Index::<u32>::new(0).heap_bytes());
+    prop_assert_eq!(*index.depths.masks(), crate::depths::Depths::default());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn index_is_a_list_of_filters_and_the_naive_matcher(
+        seed: u64, steps in vec(step(), 0..40), topics in vec(testing::topic(), 1..8),
+    ) {
+        follow(Index::new(seed), steps, &topics)?;
+    }
+
+    /// With hashes of a few bits nearly everything collides, and still nothing is missed, doubled or wrong.
+    #[test]
+    fn index_survives_collisions(
+        seed: u64, bits in 0_u32..8, high: bool, steps in vec(step(), 0..40), topics in vec(testing::topic(), 1..8),
+    ) {
+        let keys = if high { Keys::weak_high(seed, bits) } else { Keys::weak(seed, bits) };
+        follow(Index::with_keys(keys), steps, &topics)?;
+    }
+}
+
+#[test]
+fn a_change_in_place_and_every_topic_of_three_levels() {
+    let filters =
+        ["#", "+/#", "a", "a/#", "a/+", "a/b", "a/+/b", "+/b/+", "+/+/+", "$x/#", "$x/+", "/+/a", "a//"];
+    let mut index = Index::new(5);
+    for filter in filters {
+        assert_eq!(index.insert(filter, String::new()), None);
+        index.get_mut(filter).expect(filter).push_str(filter);
+    }
+    assert_eq!(index.insert("a/b", "new".into()), Some("a/b".into()));
+    assert_eq!(index.insert("a/b", "a/b".into()), Some("new".into()));
+    for topic in testing::all_topics() {
+        let mut found = Vec::new();
+        index.for_each_match(&topic, |filter| found.push(filter.clone()));
+        found.sort();
+        let mut expected: Vec<&str> = filters.into_iter().filter(|filter| matches(filter, &topic)).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{topic}");
+    }
+}
+
+#[test]
+fn many_filters_cost_few_bytes_and_give_them_back() {
+    const FILTERS: usize = 100_000;
+    let kinds: [fn(usize) -> String; 3] = [
+        |id| format!("devices/{:016}/command", id * 7919),
+        |id| format!("devices/{:016}/#", id * 7919),
+        |id| format!("+/{:016}", id * 7919),
+    ];
+    for kind in kinds {
+        let mut index: Index<[u64; 2]> = Index::new(9);
+        let empty = index.heap_bytes();
+        let filters: Vec<String> = (0..FILTERS).map(kind).collect();
+        let texts: usize = filters.iter().map(|filter| crate::slots::heap_size(filter.len())).sum();
+        for filter in &filters {
+            index.insert(filter, [0; 2]);
+        }
+        let beside_text = (index.heap_bytes() - empty - texts) / FILTERS;
+        assert!(beside_text <= 32 + 18, "{} takes {beside_text} bytes beside its text and value", filters[1]);
+        for (at, filter) in filters.iter().enumerate() {
+            index.remove(filter);
+            // Slots stay until the index is empty; texts and tables go.
+            if at == FILTERS * 9 / 10 {
+                assert!(
+                    index.heap_bytes() < empty + FILTERS * 34 + texts / 5,
+                    "{}",
+                    index.heap_bytes() - empty
+                );
+            }
+        }
+        assert_eq!(index.heap_bytes(), empty);
+    }
+}
