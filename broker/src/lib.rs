@@ -1,1 +1,24 @@
-//! Millrace.
+//! Millrace: an MQTT broker that feeds streams.
+//!
+//! Devices speak MQTT 3.1, 3.1.1 and 5.0 to it; what they publish reaches other clients, and by hooks it becomes
+//! records of durable streams. `ARCHITECTURE.md` at the top of the repository is the map; here are the modules in the
+//! order in which a message meets them.
+
+pub mod cli;
+pub mod config;
+
+pub mod node;
+
+mod time;
+
+mod net;
+
+mod worker;
+
+mod connection;
+
+mod session;
+
+mod hook;
+
+mod delivery;

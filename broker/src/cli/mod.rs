@@ -39,34 +39,28 @@ struct Cli {
     command: Command,
 }
 
-const EXAMPLE: &str = "\
-Try it with a smart lock, each step in a terminal of its own:
+const EXAMPLE: &str = r#"Try it with a smart lock, each step in a terminal of its own:
   1. The broker: MQTT on 127.0.0.1:1883, data in ./data
        millrace run
   2. The lock 10083618796833171 waits for commands; the back end sends one; a lock reports its state
        millrace sub -q 1 -i 10083618796833171 -t devices/10083618796833171/command
-       millrace pub -q 1 -t devices/10083618796833171/command -m '{\"action\":\"unlock\"}'
-       millrace pub -q 1 -i 10083618796833172 -t devices/10083618796833172/state -m '{\"battery\":83.4}'
+       millrace pub -q 1 -t devices/10083618796833171/command -m '{"action":"unlock"}'
+       millrace pub -q 1 -i 10083618796833172 -t devices/10083618796833172/state \
+         -m '{"battery":83.4}'
   3. What the hooks recorded: commands that a lock acknowledged, and states
        millrace consume message_command --from-beginning
        millrace consume message_state --from-beginning
 
-`millrace COMMAND --help` has more about each command.";
+`millrace COMMAND --help` has more about each command."#;
 
-/// The commands.
+/// The commands; their help is the documentation of their arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the broker in the foreground
     Run(run::RunArgs),
-    /// Publish messages
     Pub(client::PublishArgs),
-    /// Subscribe, and print the messages that come
     Sub(client::SubscribeArgs),
-    /// Print the records of a stream from the data directory
     Consume(consume::ConsumeArgs),
-    /// Read the configuration as `run` would, and say what is wrong with it
     Check(check::CheckArgs),
-    /// Print a configuration file with every key, its default and its meaning
     Config(check::ConfigArgs),
 }
 

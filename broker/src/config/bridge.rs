@@ -76,9 +76,13 @@ impl Line<'_> {
         let object: Map<String, Value> = match serde_json::from_str(value) {
             Ok(object) => object,
             Err(error) => {
+                // The JSON reader counts lines of the value, which has one.
                 let message = error.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
-                return self.problem(format!("{HOOK}{name}: the value is not a JSON object: {message}"));
+                let column = error.column();
+                return self.problem(format!(
+                    "{HOOK}{name}: the value is not a JSON object: {message}, at its column {column}"
+                ));
             }
         };
         if !object.contains_key("topic") {

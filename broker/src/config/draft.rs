@@ -137,7 +137,7 @@ impl Draft {
         self.config.node.name =
             self.node_name.unwrap_or_else(|| format!("millrace@{}", first.unwrap_or_default()));
         self.config.node.cores = self.node_cores.unwrap_or_else(spare_cpus);
-        (self.config, self.problems)
+        (self.config, in_source_order(self.problems))
     }
 
     fn put(&mut self, setting: &'static Setting, name: &str, raw: &Raw, origin: &Origin) {
@@ -156,8 +156,7 @@ impl Draft {
             slot.fill(value)
         });
         if let Err(message) = result {
-            let path = setting.path().replace("NAME", name);
-            self.problem(origin, format!("{path}: {message}"));
+            self.problem(origin, format!("{}: {message}", path(setting.table, name, setting.key)));
         }
     }
 
@@ -206,7 +205,7 @@ impl Draft {
     fn finish_listeners(&mut self) {
         for draft in std::mem::take(&mut self.listeners) {
             let Some(bind) = draft.bind else {
-                self.problem(&draft.origin, format!("listener.{}: bind is missing", draft.name));
+                self.missing(Table::Listener, &draft.name, "bind", &draft.origin);
                 continue;
             };
             let same = self.config.listeners.iter().find(|other| bind.port() != 0 && other.bind == bind);
@@ -220,10 +219,34 @@ impl Draft {
 
     fn finish_hooks(&mut self) {
         for draft in std::mem::take(&mut self.hooks) {
-            match draft.finish() {
-                Ok(hook) => self.config.hooks.push(hook),
-                Err(problem) => self.problems.push(problem),
+            let (Some(on), Some(topic)) = (draft.on, draft.topic) else {
+                let missing = if draft.on.is_none() { "on" } else { "topic" };
+                self.missing(Table::Hook, &draft.name, missing, &draft.origin);
+                continue;
+            };
+            if !has_topic(on) && draft.filter.is_some() {
+                let message = format!("hook.{}: {} has no topic, so no filter", draft.name, on.as_str());
+                self.problem(&draft.origin, message);
             }
+            let filter = has_topic(on).then(|| draft.filter.unwrap_or_else(|| "#".to_owned()));
+            let (durability, max_record_bytes) = (draft.durability, draft.max_record_bytes);
+            self.config.hooks.push(Hook {
+                name: draft.name,
+                on,
+                filter,
+                topic,
+                durability,
+                max_record_bytes,
+            });
+        }
+    }
+
+    /// Notes that a required key is missing, unless it is there with a value that was refused already.
+    fn missing(&mut self, table: Table, name: &str, key: &str, origin: &Origin) {
+        let path = path(table, name, key);
+        let refused = format!("{path}: ");
+        if !self.problems.iter().any(|problem| problem.message.starts_with(&refused)) {
+            self.problem(origin, format!("{path} is missing"));
         }
     }
 
@@ -250,24 +273,6 @@ impl Draft {
         for message in messages {
             self.problem(&origin, message);
         }
-    }
-}
-
-impl HookDraft {
-    fn finish(self) -> Result<Hook, Problem> {
-        let problem = |message: String| Problem {
-            origin: self.origin.clone(),
-            message: format!("hook.{}: {message}", self.name),
-        };
-        let on = self.on.ok_or_else(|| problem("on is missing: the event".to_owned()))?;
-        let topic = self.topic.clone().ok_or_else(|| problem("topic is missing: the stream".to_owned()))?;
-        let filter = match (has_topic(on), self.filter.clone()) {
-            (true, filter) => Some(filter.unwrap_or_else(|| "#".to_owned())),
-            (false, None) => None,
-            (false, Some(_)) => return Err(problem(format!("{} has no topic, so no filter", on.as_str()))),
-        };
-        let (durability, max_record_bytes) = (self.durability, self.max_record_bytes);
-        Ok(Hook { name: self.name, on, filter, topic, durability, max_record_bytes })
     }
 }
 
@@ -303,16 +308,22 @@ pub(super) fn has_topic(on: EventKind) -> bool {
     !matches!(on, EventKind::ClientConnected | EventKind::ClientDisconnected)
 }
 
-fn unknown_key(table: Table, name: &str, key: &str) -> String {
-    let (name, key) = (name.escape_debug(), key.escape_debug().to_string());
-    let prefix = if table.is_named() { format!("{}.{name}", table.name()) } else { table.name().to_owned() };
-    let elsewhere = || SETTINGS.iter().find(|setting| setting.key == key).map(Setting::path);
-    let near = suggest::nearest(&key, table.settings().map(|setting| setting.key));
-    let hint = near.map(|near| format!("{prefix}.{near}")).or_else(elsewhere);
-    match hint {
-        Some(hint) => format!("{prefix}.{key}: unknown key; did you mean {hint}?"),
-        None => format!("{prefix}.{key}: unknown key"),
+/// `limits.max_inflight`, `hook.NAME.filter`, whatever the names hold.
+pub(super) fn path(table: Table, name: &str, key: &str) -> String {
+    let (name, key) = (name.escape_debug(), key.escape_debug());
+    if table.is_named() {
+        format!("{}.{name}.{key}", table.name())
+    } else {
+        format!("{}.{key}", table.name())
     }
+}
+
+fn unknown_key(table: Table, name: &str, key: &str) -> String {
+    let elsewhere = || SETTINGS.iter().find(|setting| setting.key == key).map(Setting::path);
+    let near = suggest::nearest(key, table.settings().map(|setting| setting.key));
+    let hint = near.map(|near| path(table, name, near)).or_else(elsewhere);
+    let hint = hint.map(|hint| format!("; did you mean {hint}?")).unwrap_or_default();
+    format!("{}: unknown key{hint}", path(table, name, key))
 }
 
 fn check_name(name: &str) -> Result<(), &'static str> {
@@ -322,6 +333,15 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     } else {
         Err("a name is 1 to 128 of a-z A-Z 0-9 . _ -")
     }
+}
+
+/// By source in the order of reading, and by line in each.
+fn in_source_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let sources: Vec<_> = problems.iter().map(|problem| Arc::clone(&problem.origin.source)).collect();
+    problems.sort_by_key(|problem| {
+        (sources.iter().position(|source| *source == problem.origin.source), problem.origin.line)
+    });
+    problems
 }
 
 /// The CPUs this process may use, less one for the log and the kernel.

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Env;
-use super::draft::{Draft, Origin};
+use super::draft::{Draft, Origin, path};
 use super::suggest;
 use super::table::Table;
 use super::value::Raw;
@@ -100,6 +100,14 @@ impl Reader<'_> {
         for (key, value) in in_file_order(keys) {
             let origin = self.at(key);
             match self.raw(value.get_ref()) {
+                Ok(Raw::Other("a table")) if table.is_named() => draft.problem(
+                    &origin,
+                    format!(
+                        "{0}.{name}.{1}: a table in a table; a name with dots is written in quotes: [{0}.\"{name}.{1}\"]",
+                        table.name(),
+                        key.get_ref().escape_debug()
+                    ),
+                ),
                 Ok(raw) => draft.set(table, name, key.get_ref(), &raw, &origin),
                 Err(message) => {
                     draft.problem(&origin, format!("{}: {message}", key.get_ref().escape_debug()))

@@ -86,6 +86,9 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Every problem found: a file that cannot be read, a line that is not understood, an unknown key, a value of
 /// the wrong type or out of its limits, settings that contradict each other.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    if sources.data.as_deref().is_some_and(|data| data.as_os_str().is_empty()) {
+        return Err(ConfigError::one(Origin::of("--data"), "a path cannot be empty".to_owned()));
+    }
     let texts = Texts {
         config: sources.config.as_deref().map(read_file).transpose()?,
         bridge_conf: sources.bridge_conf.as_deref().map(read_file).transpose()?,
@@ -163,7 +166,10 @@ fn set(assignment: &str, env: Env<'_>, draft: &mut Draft) {
     let (path, text) = (path.trim(), text.trim());
     let Some((table, name, key)) = split_path(path) else {
         let known = table::SETTINGS.iter().map(|setting| setting.path()).collect::<Vec<_>>();
-        let near = suggest::did_you_mean(path, known.iter().map(String::as_str));
+        let known = known.iter().map(String::as_str).chain(Table::ALL.map(Table::name));
+        let table = path.split('.').next().unwrap_or_default();
+        let near = suggest::nearest(path, known.clone()).or_else(|| suggest::nearest(table, known));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         return draft.problem(&origin, format!("{}: unknown key{near}", path.escape_debug()));
     };
     match file::substitute(text, env) {

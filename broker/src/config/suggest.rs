@@ -19,10 +19,10 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     (best <= allowed).then_some(candidate)
 }
 
-/// `; did you mean "x"?`, or nothing.
+/// `; did you mean x?`, or nothing.
 pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, known) {
-        Some(known) => format!("; did you mean {known:?}?"),
+        Some(known) => format!("; did you mean {known}?"),
         None => String::new(),
     }
 }

@@ -16,7 +16,6 @@ mod subscribe;
 pub(super) use publish::{PublishArgs, publish};
 pub(super) use subscribe::{SubscribeArgs, subscribe};
 
-
 /// What both commands take: where to connect, and as whom.
 #[derive(Debug, Args)]
 struct ConnectArgs {

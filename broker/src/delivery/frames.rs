@@ -1,0 +1,171 @@
+//! Encodings of one message, made when first needed: one for each (version, QoS > 0, retain). Receivers of a kind
+//! share it and differ only in the packet id and, between QoS 1 and 2, in the first byte. Used by a core for one
+//! message after the other; the buffers are kept.
+
+use super::Message;
+use crate::connection::Output;
+use bytes::Bytes;
+use millrace_codec::{Properties, Publish, QoS, Version, encode_publish, publish_first_byte};
+
+/// Frames of at least this many bytes are shared between receivers, smaller ones copied.
+const SHARE_BYTES: usize = 8 << 10;
+/// A frame buffer that grew beyond this is given back after its message.
+const KEEP_BYTES: usize = 64 << 10;
+
+#[derive(Default)]
+struct Frame {
+    bytes: Vec<u8>,
+    shared: Bytes,
+    /// Where the packet id is, if the frame has one.
+    packet_id_at: Option<usize>,
+    len: usize,
+}
+
+impl Frame {
+    fn clear(&mut self) {
+        self.len = 0;
+        self.shared = Bytes::new();
+        if self.bytes.capacity() > KEEP_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.shared.is_empty() { &self.bytes } else { &self.shared }
+    }
+}
+
+/// The encodings of the current message.
+#[derive(Default)]
+pub struct Frames {
+    // [version 5][QoS > 0]
+    frames: [[Frame; 2]; 2],
+    used: bool,
+}
+
+impl Frames {
+    /// Forgets the encodings of the message before.
+    #[inline]
+    pub fn next_message(&mut self) {
+        if self.used {
+            self.frames.iter_mut().flatten().filter(|frame| frame.len > 0).for_each(Frame::clear);
+            self.used = false;
+        }
+    }
+
+    fn frame(&mut self, message: &Message<'_>, version: Version, qos: QoS) -> Option<&Frame> {
+        let v5 = version == Version::V5;
+        let frame = &mut self.frames[usize::from(v5)][usize::from(qos > QoS::AtMostOnce)];
+        if frame.len == 0 {
+            let properties =
+                if v5 { Properties::from_validated(message.properties) } else { Properties::default() };
+            let publish = Publish {
+                dup: false,
+                qos,
+                retain: false,
+                topic: message.topic,
+                packet_id: 0,
+                properties,
+                payload: message.payload,
+            };
+            // Fails only for what no packet can carry; what came in as one packet can go out as one.
+            frame.packet_id_at = encode_publish(version, &publish, &mut frame.bytes).ok()?;
+            frame.len = frame.bytes.len();
+            if frame.len >= SHARE_BYTES {
+                frame.shared = Bytes::from(std::mem::take(&mut frame.bytes));
+            }
+            self.used = true;
+        }
+        Some(frame)
+    }
+
+    /// Length of the packet that a receiver gets, bytes.
+    pub fn len(&mut self, message: &Message<'_>, version: Version, qos: QoS) -> Option<usize> {
+        self.frame(message, version, qos).map(|frame| frame.len)
+    }
+
+    /// Appends the packet for one receiver. `packet_id` is 0 for QoS 0.
+    #[inline]
+    pub fn write(
+        &mut self,
+        message: &Message<'_>,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        packet_id: u16,
+        output: &mut Output,
+    ) {
+        let Some(frame) = self.frame(message, version, qos) else { return };
+        let bytes = frame.bytes();
+        let out = output.copied();
+        let start = out.len();
+        let head_end = frame.packet_id_at.map_or(0, |at| at + 2);
+        if frame.shared.is_empty() {
+            out.extend_from_slice(bytes);
+        } else {
+            // Only the part that differs is copied; a frame without a packet id differs in its first byte.
+            out.extend_from_slice(&bytes[..head_end.max(1)]);
+        }
+        out[start] = publish_first_byte(false, qos, retain);
+        if let Some(at) = frame.packet_id_at {
+            out[start + at..start + at + 2].copy_from_slice(&packet_id.to_be_bytes());
+        }
+        if !frame.shared.is_empty() {
+            let rest = frame.shared.slice(head_end.max(1)..);
+            output.share(rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::Verdict;
+    use millrace_codec::{Packet, decode, frame_header};
+
+    fn check(payload_len: usize) {
+        let payload = vec![7u8; payload_len];
+        let message = Message {
+            topic: "a/b",
+            from: "",
+            properties: &[],
+            payload: &payload,
+            qos: QoS::ExactlyOnce,
+            retain: false,
+            verdict: Verdict::default(),
+        };
+        let mut frames = Frames::default();
+        for (version, qos, retain, id) in [
+            (Version::V311, QoS::AtMostOnce, false, 0),
+            (Version::V5, QoS::AtLeastOnce, true, 9),
+            (Version::V5, QoS::ExactlyOnce, false, 0x1234),
+            (Version::V311, QoS::ExactlyOnce, false, 65_535),
+            (Version::V5, QoS::AtMostOnce, true, 0),
+        ] {
+            let mut output = Output::default();
+            frames.write(&message, version, qos, retain, id, &mut output);
+            let mut bytes = Vec::new();
+            assert!(output.write_to(&mut bytes).expect("a Vec takes all"));
+            let header = frame_header(&bytes).expect("a frame").expect("whole");
+            assert_eq!(header.total_len(), bytes.len());
+            let packet = decode(version, header.first, &bytes[header.header_len..]).expect("a packet");
+            let Packet::Publish(publish) = packet else { panic!("not a PUBLISH") };
+            assert_eq!((publish.qos, publish.retain, publish.packet_id), (qos, retain, id));
+            assert_eq!((publish.topic, publish.payload), ("a/b", &payload[..]));
+        }
+        frames.next_message();
+        let short = Message { topic: "x", payload: b"y", ..message };
+        assert_eq!(frames.len(&short, Version::V311, QoS::AtMostOnce), Some(6));
+    }
+
+    #[test]
+    fn copied_frames_are_whole_packets_for_each_kind_of_receiver() {
+        check(10);
+    }
+
+    #[test]
+    fn shared_frames_are_whole_packets_for_each_kind_of_receiver() {
+        check(20_000);
+    }
+}

@@ -1,0 +1,161 @@
+//! Hooks: which events become records, and for which streams. A core asks for the verdict on a topic once (the answer
+//! lives beside the topic's route in its cache), reserves room for the records of a packet before anything happens,
+//! and appends them when the packet is admitted. What becomes of the records is `millrace-kafka-sink`'s affair.
+
+mod table;
+
+pub use table::{HookTable, Verdict};
+
+use crate::time::Now;
+use millrace_kafka_sink::{AckToken, Durability, Event, EventData, Producer, value_len};
+use std::sync::Arc;
+use table::{SetId, Sets};
+
+/// More than the names, punctuation and node name of any record's JSON.
+const FRAME_BYTES: usize = 4_096;
+
+/// The identity part of a record.
+#[derive(Clone, Copy)]
+pub struct Who<'a> {
+    /// Client id.
+    pub client_id: &'a str,
+    /// User name, `""` when there is none.
+    pub username: &'a str,
+}
+
+/// The rules that take one event, found before it is admitted.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken(SetId);
+
+impl Taken {
+    /// Whether no rule takes it.
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.0 == SetId::NONE
+    }
+}
+
+/// What a rule set says of an event that is about to be admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// All records fit.
+    Free,
+    /// Not now; `Completion::room` will tell when to try again.
+    Full,
+    /// A record would be larger than its rule allows; this never changes.
+    TooLarge,
+}
+
+/// The hooks of one core.
+pub struct Hooks {
+    table: Arc<HookTable>,
+    sets: Sets,
+    producer: Producer,
+    node: Arc<str>,
+}
+
+impl Hooks {
+    /// The hooks of the core that owns `producer`.
+    pub fn new(table: Arc<HookTable>, producer: Producer, node: Arc<str>) -> Hooks {
+        Hooks { table, sets: Sets::default(), producer, node }
+    }
+
+    /// Which rules take messages on this topic.
+    pub fn verdict(&mut self, topic: &str) -> Verdict {
+        self.table.verdict(topic, &mut self.sets)
+    }
+
+    /// Whether rules on deliveries or acknowledgements exist at all: then receivers' cores need the publisher.
+    #[inline]
+    pub fn follows_messages(&self) -> bool {
+        self.table.follows_messages()
+    }
+
+    /// The rules that take an event without a topic of its own (clients), or with a filter for one (sessions).
+    pub fn taken(&mut self, data: &EventData<'_>) -> Taken {
+        Taken(self.table.set_for(data, &mut self.sets))
+    }
+
+    /// The rules that take a publish on a topic with this verdict.
+    #[inline]
+    pub fn publish(verdict: Verdict) -> Taken {
+        Taken(verdict.publish)
+    }
+
+    /// The rules that take a delivery on a topic with this verdict.
+    #[inline]
+    pub fn deliver(verdict: Verdict) -> Taken {
+        Taken(verdict.deliver)
+    }
+
+    /// The rules that take an acknowledgement on a topic with this verdict.
+    #[inline]
+    pub fn acked(verdict: Verdict) -> Taken {
+        Taken(verdict.acked)
+    }
+
+    /// Whether the records of this event fit now. Stays true until this core appends: a core is the only producer
+    /// of its ring.
+    pub fn room(&mut self, taken: Taken, now: Now, who: Who<'_>, data: EventData<'_>) -> Room {
+        if taken.is_none() {
+            return Room::Free;
+        }
+        let event = event(now, who, data);
+        let (mut records, mut bytes) = (0, 0);
+        for position in self.table.resolve(taken.0, &event.data, &self.sets) {
+            let Some(rule) = self.table.rule(position) else { continue };
+            let len = Producer::record_len(&event, rule);
+            // The exact length of the value costs a walk over all texts. Escapes make a text at most six times as
+            // long, so an event that takes few bytes on the ring cannot make a value that is too large.
+            let limit = rule.max_record_bytes as usize;
+            if len.saturating_mul(6) + FRAME_BYTES > limit && value_len(&event, &self.node) > limit {
+                return Room::TooLarge;
+            }
+            if !self.producer.has_room_for(rule, len) {
+                self.producer.want_room();
+                return Room::Full;
+            }
+            records += 1;
+            bytes += len;
+        }
+        if !self.producer.has_room(records, bytes) {
+            self.producer.want_room();
+            return Room::Full;
+        }
+        Room::Free
+    }
+
+    /// Appends the records of an admitted event. Returns how many confirmations an acknowledgement must wait for:
+    /// each comes back with `token`. Also for events that cannot be refused: then without asking for room.
+    pub fn append(
+        &mut self,
+        taken: Taken,
+        now: Now,
+        who: Who<'_>,
+        data: EventData<'_>,
+        token: Option<AckToken>,
+    ) -> u16 {
+        if taken.is_none() {
+            return 0;
+        }
+        let event = event(now, who, data);
+        let mut waiting = 0;
+        for position in self.table.resolve(taken.0, &event.data, &self.sets) {
+            let Some(rule) = self.table.rule(position) else { continue };
+            let token = token.filter(|_| rule.durability == Durability::Log);
+            waiting += u16::from(token.is_some());
+            self.producer.append(rule, &event, token);
+        }
+        waiting
+    }
+
+    /// Hands the records of this turn to the log thread.
+    #[inline]
+    pub fn flush(&mut self) {
+        self.producer.flush();
+    }
+}
+
+fn event<'a>(now: Now, who: Who<'a>, data: EventData<'a>) -> Event<'a> {
+    Event { ts_ms: now.unix_ms, client_id: who.client_id, username: who.username, data }
+}

@@ -1,0 +1,285 @@
+//! What has been sent to a client and not been acknowledged, and what waits behind it. Pure state; called by
+//! `worker`, knows neither sockets nor clocks.
+//!
+//! The window is a ring indexed by packet id: ids are given out in order, so the slot of an id is its distance from
+//! the oldest one. No map, no search, two bytes and a pointer a message.
+
+use crate::delivery::Stored;
+use millrace_codec::QoS;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Packet ids run from 1 to 65,535 [MQTT-2.2.1-3].
+const IDS: u32 = 65_535;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    PubAck,
+    PubRec,
+    PubComp,
+    Done,
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: State,
+    /// Kept until it is acknowledged when `message.acked` wants it.
+    held: Option<Arc<Stored>>,
+}
+
+/// A message that waits for room in the window or in the socket.
+#[derive(Debug)]
+pub struct Queued {
+    /// The message.
+    pub message: Arc<Stored>,
+    /// The QoS it will be delivered with.
+    pub qos: QoS,
+    /// The retain flag it will be delivered with.
+    pub retain: bool,
+}
+
+/// What a PUBACK or PUBCOMP did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Acked {
+    /// The message is delivered; its place in the window is free.
+    Released,
+    /// No such message is in flight, or it is in another state.
+    Unknown,
+}
+
+/// What a PUBREC asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Send PUBREL.
+    SendPubRel,
+    /// The receiver refused the message (5.0): it is done with.
+    Refused,
+    /// No such message: 5.0 answers PUBREL with 0x92.
+    Unknown,
+}
+
+/// The sending half of a session.
+#[derive(Debug)]
+pub struct Outbound {
+    window: VecDeque<Slot>,
+    /// The id that the next message gets.
+    next_id: u16,
+    in_flight: u16,
+    limit: u16,
+    queue: VecDeque<Queued>,
+    queued_bytes: usize,
+}
+
+impl Outbound {
+    /// Nothing sent yet; at most `limit` messages unacknowledged.
+    pub fn new(limit: u16) -> Outbound {
+        Outbound {
+            window: VecDeque::new(),
+            next_id: 1,
+            in_flight: 0,
+            limit: limit.max(1),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+        }
+    }
+
+    /// Whether one more QoS 1 or 2 message may be sent now. The window may span more ids than are in flight when a
+    /// client leaves an old one unacknowledged; the span is bounded by four times the limit.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.in_flight < self.limit && self.window.len() < (usize::from(self.limit) * 4).min(IDS as usize - 1)
+    }
+
+    /// Takes the next packet id for a message that is sent now. Call only after `has_room`.
+    #[inline]
+    pub fn send(&mut self, qos: QoS, held: Option<Arc<Stored>>) -> u16 {
+        let state = if qos == QoS::ExactlyOnce { State::PubRec } else { State::PubAck };
+        let id = self.next_id;
+        self.next_id = if id == u16::MAX { 1 } else { id + 1 };
+        self.in_flight += 1;
+        self.window.push_back(Slot { state, held });
+        id
+    }
+
+    fn slot(&mut self, packet_id: u16) -> Option<&mut Slot> {
+        let len = self.window.len() as u32;
+        // Ids counted from 0; `front` is that of the oldest slot.
+        let front = (u32::from(self.next_id) + IDS - 1 - len) % IDS;
+        let position = (u32::from(packet_id.checked_sub(1)?) + IDS - front) % IDS;
+        self.window.get_mut(position as usize)
+    }
+
+    fn finish(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        while self.window.front().is_some_and(|slot| slot.state == State::Done) {
+            self.window.pop_front();
+        }
+    }
+
+    fn acknowledge(&mut self, packet_id: u16, expected: State) -> Acked {
+        match self.slot(packet_id) {
+            Some(slot) if slot.state == expected => {
+                slot.state = State::Done;
+                slot.held = None;
+                self.finish();
+                Acked::Released
+            }
+            _ => Acked::Unknown,
+        }
+    }
+
+    /// What is kept of the message that this PUBACK (`QoS::AtLeastOnce`) or PUBCOMP would release.
+    pub fn held(&mut self, qos: QoS, packet_id: u16) -> Option<&Arc<Stored>> {
+        let expected = if qos == QoS::ExactlyOnce { State::PubComp } else { State::PubAck };
+        self.slot(packet_id).filter(|slot| slot.state == expected)?.held.as_ref()
+    }
+
+    /// PUBACK.
+    pub fn puback(&mut self, packet_id: u16) -> Acked {
+        self.acknowledge(packet_id, State::PubAck)
+    }
+
+    /// PUBCOMP.
+    pub fn pubcomp(&mut self, packet_id: u16) -> Acked {
+        self.acknowledge(packet_id, State::PubComp)
+    }
+
+    /// PUBREC; `refused` when it carries an error (5.0) [MQTT-4.3.3-4].
+    pub fn pubrec(&mut self, packet_id: u16, refused: bool) -> Received {
+        match self.slot(packet_id) {
+            Some(slot) if slot.state == State::PubRec && refused => {
+                slot.state = State::Done;
+                slot.held = None;
+                self.finish();
+                Received::Refused
+            }
+            Some(slot) if slot.state == State::PubRec => {
+                slot.state = State::PubComp;
+                Received::SendPubRel
+            }
+            // A repeated PUBREC gets its PUBREL again.
+            Some(slot) if slot.state == State::PubComp && !refused => Received::SendPubRel,
+            _ => Received::Unknown,
+        }
+    }
+
+    /// Whether messages wait: then a new one goes behind them (order).
+    #[inline]
+    pub fn has_queue(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Messages and bytes that wait.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.queue.len(), self.queued_bytes)
+    }
+
+    /// Appends to the queue.
+    pub fn enqueue(&mut self, queued: Queued) {
+        self.queued_bytes += queued.message.len();
+        self.queue.push_back(queued);
+    }
+
+    /// The message that is to be sent next.
+    pub fn front(&self) -> Option<&Queued> {
+        self.queue.front()
+    }
+
+    /// Takes the message that `front` showed.
+    pub fn dequeue(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        self.queued_bytes -= queued.message.len();
+        if self.queue.is_empty() {
+            self.queue.shrink_to(32);
+        }
+        Some(queued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use QoS::{AtLeastOnce, ExactlyOnce};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn released(acked: &Acked) -> bool {
+        *acked == Acked::Released
+    }
+
+    #[test]
+    fn qos_2_passes_through_its_states() {
+        let mut out = Outbound::new(10);
+        let id = out.send(ExactlyOnce, None);
+        assert!(!released(&out.puback(id)));
+        assert!(!released(&out.pubcomp(id)));
+        assert_eq!(out.pubrec(id, false), Received::SendPubRel);
+        assert_eq!(out.pubrec(id, false), Received::SendPubRel);
+        assert!(released(&out.pubcomp(id)));
+        assert!(!released(&out.pubcomp(id)));
+        assert_eq!(out.pubrec(id, false), Received::Unknown);
+    }
+
+    #[test]
+    fn an_old_message_left_unacknowledged_bounds_the_window() {
+        let mut out = Outbound::new(2);
+        let old = out.send(AtLeastOnce, None);
+        let mut later = 0;
+        while out.has_room() {
+            let id = out.send(AtLeastOnce, None);
+            assert!(released(&out.puback(id)));
+            later += 1;
+            assert!(later < 100);
+        }
+        assert_eq!(later, 7);
+        assert!(released(&out.puback(old)));
+        assert!(out.has_room());
+        assert_eq!(out.window.len(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        /// Against a map from id to state, over the wrap of packet ids.
+        #[test]
+        fn the_window_agrees_with_a_map(start in 65_500u16.., steps in proptest::collection::vec((0u8..6, 0u16..40), 1..400)) {
+            let mut out = Outbound::new(16);
+            out.next_id = start;
+            let mut model: BTreeMap<u16, State> = BTreeMap::new();
+            let mut given = Vec::new();
+            for (step, pick) in steps {
+                let id = if given.is_empty() { pick } else { given[given.len() - 1 - usize::from(pick) % given.len()] };
+                match step {
+                    0 | 1 => if out.has_room() {
+                        let qos = if step == 0 { AtLeastOnce } else { ExactlyOnce };
+                        let id = out.send(qos, None);
+                        prop_assert!(id != 0);
+                        let state = if step == 0 { State::PubAck } else { State::PubRec };
+                        prop_assert_eq!(model.insert(id, state), None);
+                        given.push(id);
+                    },
+                    2 => {
+                        let known = model.get(&id) == Some(&State::PubAck);
+                        prop_assert_eq!(released(&out.puback(id)), known);
+                        if known { model.remove(&id); }
+                    }
+                    3 | 4 => {
+                        let refused = step == 4;
+                        let expected = match model.get(&id) {
+                            Some(State::PubRec) if refused => { model.remove(&id); Received::Refused }
+                            Some(State::PubRec) => { model.insert(id, State::PubComp); Received::SendPubRel }
+                            Some(State::PubComp) if !refused => Received::SendPubRel,
+                            _ => Received::Unknown,
+                        };
+                        prop_assert_eq!(out.pubrec(id, refused), expected);
+                    }
+                    _ => {
+                        let known = model.get(&id) == Some(&State::PubComp);
+                        prop_assert_eq!(released(&out.pubcomp(id)), known);
+                        if known { model.remove(&id); }
+                    }
+                }
+                prop_assert_eq!(usize::from(out.in_flight), model.len());
+            }
+        }
+    }
+}

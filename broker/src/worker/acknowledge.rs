@@ -1,0 +1,100 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP, either way.
+
+use super::{Core, SlotId};
+use crate::hook::{Hooks, Room};
+use crate::session::{Acked, Received};
+use crate::worker::input::Next;
+use millrace_codec::{Ack, PacketType, QoS, ReasonCode, encode_ack};
+use millrace_kafka_sink::EventData;
+
+impl Core {
+    /// Sends an acknowledgement.
+    #[inline]
+    pub(super) fn ack(&mut self, index: u32, packet_type: PacketType, packet_id: u16, reason: ReasonCode) {
+        if let Some(connection) = self.connections.at_mut(index) {
+            let version = connection.version;
+            let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+            encode_ack(packet_type, version, packet_id, reason, out);
+        }
+    }
+
+    /// A QoS 1 message has arrived.
+    pub(super) fn puback(&mut self, index: u32, ack: &Ack<'_>) -> Next {
+        self.delivered(index, QoS::AtLeastOnce, ack)
+    }
+
+    /// A QoS 2 message has arrived for good.
+    pub(super) fn pubcomp(&mut self, index: u32, ack: &Ack<'_>) -> Next {
+        self.delivered(index, QoS::ExactlyOnce, ack)
+    }
+
+    fn delivered(&mut self, index: u32, qos: QoS, ack: &Ack<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        // A refusal (5.0) ends the delivery, but confirms nothing.
+        if !ack.reason.is_error() && self.record_acked(id, qos, ack.packet_id) == Room::Full {
+            return Next::Hold;
+        }
+        let Some(flow) = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any()) else {
+            return Next::Go;
+        };
+        let acked = match qos {
+            QoS::ExactlyOnce => flow.outbound.pubcomp(ack.packet_id),
+            _ => flow.outbound.puback(ack.packet_id),
+        };
+        if acked == Acked::Released && flow.outbound.has_queue() {
+            self.pump(index);
+        }
+        Next::Go
+    }
+
+    /// The record of `message.acked`, if a rule wants it and the message is still in flight.
+    fn record_acked(&mut self, id: SlotId, qos: QoS, packet_id: u16) -> Room {
+        let Some(session) = self.sessions.at_mut(id.index) else { return Room::Free };
+        let Some(flow) = session.flow_if_any() else { return Room::Free };
+        let Some(held) = flow.outbound.held(qos, packet_id).cloned() else { return Room::Free };
+        let message = held.message();
+        let taken = Hooks::acked(message.verdict);
+        let event = EventData::Acked {
+            from: message.from,
+            topic: message.topic,
+            payload: message.payload,
+            qos: qos as u8,
+        };
+        let room = self.hooks.room(taken, self.now, session.who(), event);
+        match room {
+            Room::Free => {
+                self.hooks.append(taken, self.now, session.who(), event, None);
+            }
+            Room::TooLarge => self.counters.records_too_large += 1,
+            Room::Full => {}
+        }
+        room
+    }
+
+    /// A QoS 2 message has been received by the client.
+    pub(super) fn pubrec(&mut self, index: u32, ack: &Ack<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        let refused = ack.reason.is_error();
+        let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
+        let received = flow.map_or(Received::Unknown, |flow| flow.outbound.pubrec(ack.packet_id, refused));
+        match received {
+            Received::SendPubRel => self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::Success),
+            Received::Refused => self.pump(index),
+            Received::Unknown if refused => {}
+            Received::Unknown => {
+                self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::PacketIdentifierNotFound);
+            }
+        }
+        Next::Go
+    }
+
+    /// The client releases the packet id of a QoS 2 message that it sent.
+    pub(super) fn pubrel(&mut self, index: u32, ack: &Ack<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
+        let known = flow.is_some_and(|flow| flow.inbound.release(ack.packet_id));
+        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        self.ack(index, PacketType::PubComp, ack.packet_id, reason);
+        Next::Go
+    }
+}

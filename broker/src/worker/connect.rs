@@ -1,0 +1,236 @@
+//! CONNECT: refusals, the move to the home core, take-over, and the session that begins.
+
+use super::{Core, SlotId};
+use crate::connection::Phase;
+use crate::delivery::{Message, Stored};
+use crate::hook::{Room, Verdict, Who};
+use crate::session::Session;
+use crate::worker::close::Cause;
+use crate::worker::input::Next;
+use millrace_codec::{
+    ConnAck, Connect, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode, Version, Will,
+};
+use millrace_kafka_sink::EventData;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Longest client id of MQTT 3.1 [MQTT 3.1, section 3.1].
+const V31_CLIENT_ID_CHARS: usize = 23;
+
+impl Core {
+    /// A well-formed CONNECT. `raw` starts with it and goes on with whatever followed; it moves as it is.
+    pub(super) fn connect(&mut self, index: u32, connect: &Connect<'_>, raw: &[u8]) -> Next {
+        if let Some(connection) = self.connections.at_mut(index) {
+            connection.version = connect.version;
+        }
+        if let Err(reason) = self.judge(connect) {
+            return self.refuse(index, connect.version, reason);
+        }
+        let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        let home = self.shared.home(client_id);
+        if home != self.me {
+            return if self.hand_off(index, home, raw) { Next::Gone } else { Next::Hold };
+        }
+        let event = self.connected_event(index, connect);
+        let who = Who { client_id, username: connect.username.unwrap_or_default() };
+        let taken = self.hooks.taken(&event);
+        // A record too large for its hook does not keep a client out.
+        if self.hooks.room(taken, self.now, who, event) == Room::Full {
+            return Next::Hold;
+        }
+        self.take_over(client_id);
+        self.begin(index, connect, client_id, assigned.is_some());
+        self.hooks.append(taken, self.now, who, event, None);
+        Next::Go
+    }
+
+    /// What a CONNECT may ask for.
+    fn judge(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        let limits = &self.shared.limits;
+        let id = connect.client_id;
+        if self.stop.is_some() {
+            return Err(ReasonCode::ServerUnavailable);
+        }
+        if connect.properties.user_properties().count() > usize::from(limits.max_user_properties) {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        if connect.properties.contains(PropertyId::AuthenticationMethod) {
+            return Err(ReasonCode::BadAuthenticationMethod);
+        }
+        match connect.version {
+            Version::V31 if id.is_empty() || id.chars().count() > V31_CLIENT_ID_CHARS => {
+                return Err(ReasonCode::ClientIdentifierNotValid);
+            }
+            // [MQTT-3.1.3-8] of 3.1.1: without an id there is nothing to keep a session by.
+            Version::V311 if id.is_empty() && !connect.clean_start => {
+                return Err(ReasonCode::ClientIdentifierNotValid);
+            }
+            _ => {}
+        }
+        if id.len() > usize::from(limits.max_client_id_bytes) {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        match &connect.will {
+            Some(will) if will.retain && connect.version == Version::V5 => {
+                Err(ReasonCode::RetainNotSupported)
+            }
+            Some(will)
+                if will.properties.user_properties().count() > usize::from(limits.max_user_properties) =>
+            {
+                Err(ReasonCode::QuotaExceeded)
+            }
+            Some(will) if will.topic.split('/').count() > usize::from(limits.max_topic_levels) => {
+                Err(ReasonCode::TopicNameInvalid)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers with a refusal and closes [MQTT-3.2.2-7].
+    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode) -> Next {
+        self.counters.refused += 1;
+        let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
+        self.reply(index, version, &Packet::ConnAck(refusal));
+        self.linger(index);
+        Next::Gone
+    }
+
+    /// Appends a packet to what is written to this connection.
+    pub(super) fn reply(&mut self, index: u32, version: Version, packet: &Packet<'_>) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+        if let Err(error) = packet.encode(version, out) {
+            // Our own replies are small and have a form in every version that gets them.
+            tracing::error!(%error, "a reply could not be encoded");
+        }
+    }
+
+    /// A name for a client without one, whose home is this core.
+    fn assign_client_id(&mut self) -> String {
+        loop {
+            let name = format!("auto-{:016x}{:016x}", self.random(), self.random());
+            if self.shared.home(&name) == self.me && !self.clients.contains_key(name.as_str()) {
+                return name;
+            }
+        }
+    }
+
+    fn connected_event(&self, index: u32, connect: &Connect<'_>) -> EventData<'static> {
+        let arrived = self.connections.at(index).and_then(|connection| connection.arrived.as_ref());
+        EventData::Connected {
+            keepalive: self.keep_alive(connect),
+            proto_ver: connect.version as u8,
+            clean_start: connect.clean_start,
+            ip: arrived.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |arrived| arrived.ip),
+        }
+    }
+
+    /// The keep-alive in force, seconds; 0 for none.
+    fn keep_alive(&self, connect: &Connect<'_>) -> u16 {
+        match (connect.keep_alive, self.shared.limits.max_keep_alive) {
+            (asked, u16::MAX) => asked,
+            (0, max) => max,
+            (asked, max) => asked.min(max),
+        }
+    }
+
+    /// Ends the connection that has this client id [MQTT-3.1.4-3]. What it has sent so far is read first: a client
+    /// that said goodbye and came back at once has not been taken over, and its will stays unsent.
+    fn take_over(&mut self, client_id: &str) {
+        let old = |core: &Core| -> Option<(SlotId, u32)> {
+            let session = core.sessions.id_at(*core.clients.get(client_id)?)?;
+            Some((session, core.sessions.at(session.index)?.connection))
+        };
+        let Some((session, connection)) = old(self) else { return };
+        self.read(connection, true);
+        if old(self).is_some_and(|(now, _)| now == session) {
+            self.close(connection, Cause::TakenOver);
+        }
+    }
+
+    fn begin(&mut self, index: u32, connect: &Connect<'_>, client_id: &str, assigned: bool) {
+        let limits = &self.shared.limits;
+        let properties = &connect.properties;
+        let send_limit = match connect.version {
+            Version::V5 => properties.receive_maximum().unwrap_or(u16::MAX).min(limits.max_inflight),
+            _ => limits.max_inflight,
+        };
+        let mut session =
+            Session::new(client_id, connect.username, connect.version, limits.receive_maximum, send_limit);
+        session.connection = index;
+        session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
+        let keep_alive = self.keep_alive(connect);
+        let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
+        let position = self.sessions.insert(session).index;
+        self.clients.insert(client_id.into(), position);
+        self.counters.connected += 1;
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        connection.phase = Phase::Open;
+        connection.session = position;
+        connection.arrived = None;
+        connection.silence_ms_max = u32::from(keep_alive) * 1_500;
+        let deadline_ms = connection.read_ms + u64::from(connection.silence_ms_max);
+        if keep_alive > 0 {
+            self.arm(index, deadline_ms);
+        }
+        let accepted = ConnAck {
+            session_present: false,
+            reason: ReasonCode::Success,
+            properties: acknowledgement.as_properties(),
+        };
+        self.reply(index, connect.version, &Packet::ConnAck(accepted));
+    }
+
+    /// What the CONNACK of a 5.0 client says about this server.
+    fn acknowledgement(
+        &self,
+        connect: &Connect<'_>,
+        client_id: &str,
+        assigned: bool,
+        keep_alive: u16,
+    ) -> PropertyBuf {
+        let mut said = PropertyBuf::new();
+        if connect.version != Version::V5 {
+            return said;
+        }
+        let limits = &self.shared.limits;
+        let mut say = |property: Property<'_>| {
+            // Fails only for texts over 65,535 bytes.
+            let _ = said.push(property);
+        };
+        if connect.properties.session_expiry_interval().is_some_and(|asked| asked > 0) {
+            // Sessions end with their connection.
+            say(Property::SessionExpiryInterval(0));
+        }
+        if limits.receive_maximum < u16::MAX {
+            say(Property::ReceiveMaximum(limits.receive_maximum));
+        }
+        say(Property::RetainAvailable(false));
+        say(Property::MaximumPacketSize(limits.max_packet_size));
+        if assigned {
+            say(Property::AssignedClientIdentifier(client_id));
+        }
+        say(Property::SubscriptionIdentifierAvailable(false));
+        say(Property::SharedSubscriptionAvailable(false));
+        if keep_alive != connect.keep_alive {
+            say(Property::ServerKeepAlive(keep_alive));
+        }
+        said
+    }
+}
+
+/// A will as it will be published: without what only concerns its publishing.
+fn keep_will(will: &Will<'_>, client_id: &str) -> Stored {
+    let mut properties = PropertyBuf::new();
+    properties.push_where(will.properties, |id| id != PropertyId::WillDelayInterval);
+    Stored::new(&Message {
+        topic: will.topic,
+        from: client_id,
+        properties: properties.as_properties().raw(),
+        payload: will.payload,
+        qos: will.qos,
+        retain: will.retain,
+        verdict: Verdict::default(),
+    })
+}

@@ -1,0 +1,70 @@
+//! What a core has done, in plain numbers that only it writes; summed when somebody asks.
+
+/// Counters of one core, or the sum over all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections turned away at the limit.
+    pub turned_away: u64,
+    /// CONNECT packets accepted.
+    pub connected: u64,
+    /// CONNECT packets refused.
+    pub refused: u64,
+    /// PUBLISH packets taken from clients.
+    pub published: u64,
+    /// Messages sent to clients.
+    pub delivered: u64,
+    /// Messages for a client that were dropped: QoS 0 to a client that does not read.
+    pub dropped_slow: u64,
+    /// Messages for a client that were dropped: its queue was full.
+    pub dropped_queue_full: u64,
+    /// Messages for a client that were dropped: larger than it takes.
+    pub dropped_too_large: u64,
+    /// Messages refused because a record would be larger than its hook allows.
+    pub refused_too_large: u64,
+    /// Records left out because they were larger than their hook allows (deliveries and acknowledgements).
+    pub records_too_large: u64,
+    /// Times that a packet had to wait for room.
+    pub held: u64,
+    /// Connections closed for an illegal packet.
+    pub illegal: u64,
+    /// Connections closed for silence: no CONNECT, keep-alive, or nothing taken off us.
+    pub timed_out: u64,
+}
+
+impl Counters {
+    /// Adds another core's.
+    pub fn add(&mut self, other: &Counters) {
+        let Counters {
+            accepted,
+            turned_away,
+            connected,
+            refused,
+            published,
+            delivered,
+            dropped_slow,
+            dropped_queue_full,
+            dropped_too_large,
+            refused_too_large,
+            records_too_large,
+            held,
+            illegal,
+            timed_out,
+        } = other;
+        self.accepted += accepted;
+        self.turned_away += turned_away;
+        self.connected += connected;
+        self.refused += refused;
+        self.published += published;
+        self.delivered += delivered;
+        self.dropped_slow += dropped_slow;
+        self.dropped_queue_full += dropped_queue_full;
+        self.dropped_too_large += dropped_too_large;
+        self.refused_too_large += refused_too_large;
+        self.records_too_large += records_too_large;
+        self.held += held;
+        self.illegal += illegal;
+        self.timed_out += timed_out;
+    }
+}

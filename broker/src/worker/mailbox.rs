@@ -1,0 +1,219 @@
+//! What one core gets from others: a lane of message batches, bounded, and a lane of control, bounded by the objects
+//! it speaks of. All cross-core effects of the broker go through this file (and the routes); the order of its atomic
+//! operations is what keeps a wake-up from being lost.
+
+use crate::delivery::Batch;
+use crossbeam::queue::{ArrayQueue, SegQueue};
+use crossbeam::utils::CachePadded;
+use millrace_kafka_sink::AckToken;
+use mio::Waker;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+
+use crate::net::Transport;
+
+/// Batches that wait in one mailbox; each is all that one core had for this one in one turn.
+const BATCHES: usize = 256;
+/// Below this many, senders that found the lane full are told to try again.
+const LOW_WATER: usize = BATCHES / 4;
+/// Empty batches kept for reuse.
+const SPARES: usize = 64;
+/// Connections on their way to one core.
+const HANDOFFS: u32 = 1_024;
+
+/// A connection that moves to its home core.
+pub struct Handoff {
+    /// The socket, registered with no poll.
+    pub transport: Transport,
+    /// All bytes read so far, from the CONNECT on.
+    pub bytes: Vec<u8>,
+    /// The peer.
+    pub ip: IpAddr,
+    /// When the CONNECT must have been accepted.
+    pub deadline_ms: u64,
+}
+
+/// Steps of a clean stop. All cores take one before any takes the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Close listeners, publish wills.
+    Listeners,
+    /// Say goodbye to clients and write what is left.
+    Clients,
+    /// Leave the loop.
+    Now,
+}
+
+/// Control between cores.
+pub enum Control {
+    /// A connection whose home this core is.
+    Adopt(Box<Handoff>),
+    /// Records that are durable now.
+    Durable(Vec<AckToken>),
+    /// Something that was full has room again.
+    Room,
+    /// A step of the clean stop.
+    Stop(Stop),
+}
+
+/// One core's mailbox. Every core pushes, only its owner pops.
+pub struct Mailbox {
+    messages: ArrayQueue<Box<Batch>>,
+    control: SegQueue<Control>,
+    spares: ArrayQueue<Box<Batch>>,
+    /// The owner is, or is about to be, in poll.
+    sleeping: CachePadded<AtomicBool>,
+    /// Cores that found a lane full, one bit each.
+    wants_room: CachePadded<AtomicU64>,
+    handoffs: AtomicU32,
+    waker: Waker,
+}
+
+impl Mailbox {
+    /// The mailbox of the core whose poll `waker` wakes.
+    pub fn new(waker: Waker) -> Mailbox {
+        Mailbox {
+            messages: ArrayQueue::new(BATCHES),
+            control: SegQueue::new(),
+            spares: ArrayQueue::new(SPARES),
+            sleeping: CachePadded::new(AtomicBool::new(false)),
+            wants_room: CachePadded::new(AtomicU64::new(0)),
+            handoffs: AtomicU32::new(0),
+            waker,
+        }
+    }
+
+    /// Makes sure that the owner looks at what was pushed before.
+    fn wake(&self) {
+        fence(SeqCst);
+        // Only the first of many senders pays for the system call.
+        if self.sleeping.load(Relaxed) && self.sleeping.swap(false, SeqCst) {
+            // Fails only when the counter is full, which wakes as well.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Sends messages; gives the batch back when the lane is full.
+    pub fn send(&self, batch: Box<Batch>) -> Result<(), Box<Batch>> {
+        self.messages.push(batch)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Sends control; always fits.
+    pub fn control(&self, control: Control) {
+        self.control.push(control);
+        self.wake();
+    }
+
+    /// Asks for `Control::Room` once the lane has drained. Try once more after this: it may have just done so.
+    pub fn want_room(&self, core: usize) {
+        self.wants_room.fetch_or(1 << core, SeqCst);
+    }
+
+    /// Takes a place for a connection on its way here; `false` when too many are.
+    pub fn begin_handoff(&self) -> bool {
+        self.handoffs.fetch_update(SeqCst, SeqCst, |now| (now < HANDOFFS).then_some(now + 1)).is_ok()
+    }
+
+    /// Owner: the connection has arrived.
+    pub fn end_handoff(&self) {
+        self.handoffs.fetch_sub(1, SeqCst);
+    }
+
+    /// Owner: the next batch.
+    pub fn next_batch(&self) -> Option<Box<Batch>> {
+        self.messages.pop()
+    }
+
+    /// Owner: the next control.
+    pub fn next_control(&self) -> Option<Control> {
+        self.control.pop()
+    }
+
+    /// Owner: cores to be told that there is room, if it has drained far enough.
+    pub fn take_wants_room(&self) -> u64 {
+        if self.wants_room.load(Relaxed) == 0 || self.messages.len() > LOW_WATER {
+            return 0;
+        }
+        self.wants_room.swap(0, SeqCst)
+    }
+
+    /// Owner: about to sleep. `false` when something has come and it must not. Follow with `awake`.
+    pub fn fall_asleep(&self) -> bool {
+        self.sleeping.store(true, SeqCst);
+        fence(SeqCst);
+        self.messages.is_empty() && self.control.is_empty()
+    }
+
+    /// Owner: back from poll; no need to wake it.
+    pub fn awake(&self) {
+        self.sleeping.store(false, Relaxed);
+    }
+
+    /// Owner as sender: an empty batch.
+    pub fn spare(&self, owner: usize) -> Box<Batch> {
+        self.spares.pop().unwrap_or_else(|| Box::new(Batch::new(owner)))
+    }
+
+    /// Gives an emptied batch back to the core that made it.
+    pub fn give_back(&self, batch: Box<Batch>) {
+        // When there are enough of them, this one is freed.
+        let _ = self.spares.push(batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_full_lane_gives_back_and_tells_when_it_has_drained() {
+        let poll = mio::Poll::new().expect("poll");
+        let mailbox = Mailbox::new(Waker::new(poll.registry(), mio::Token(0)).expect("waker"));
+        while mailbox.send(Box::new(Batch::new(1))).is_ok() {}
+        mailbox.want_room(1);
+        mailbox.want_room(3);
+        assert_eq!(mailbox.take_wants_room(), 0);
+        let mut taken = 0;
+        while mailbox.next_batch().is_some() {
+            taken += 1;
+            if mailbox.messages.len() > LOW_WATER {
+                assert_eq!(mailbox.take_wants_room(), 0);
+            }
+        }
+        assert_eq!((taken, mailbox.take_wants_room(), mailbox.take_wants_room()), (BATCHES, 0b1010, 0));
+    }
+
+    /// A sender and a sleeper race a hundred thousand times: a lost wake-up would hang until the time-out.
+    #[test]
+    fn no_wake_up_is_lost() {
+        const ROUNDS: u32 = 100_000;
+        let mut poll = mio::Poll::new().expect("poll");
+        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), mio::Token(0)).expect("waker")));
+        let sender = Arc::clone(&mailbox);
+        let thread = std::thread::spawn(move || {
+            for round in 0..ROUNDS {
+                sender.control(Control::Room);
+                if round % 7 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let (mut seen, mut events) = (0, mio::Events::with_capacity(4));
+        while seen < ROUNDS {
+            while mailbox.next_control().is_some() {
+                seen += 1;
+            }
+            if seen < ROUNDS && mailbox.fall_asleep() {
+                poll.poll(&mut events, Some(Duration::from_secs(20))).expect("poll");
+                assert!(!events.is_empty(), "slept through a message after {seen}");
+            }
+            mailbox.awake();
+        }
+        thread.join().expect("sender");
+    }
+}

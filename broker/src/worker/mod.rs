@@ -1,0 +1,292 @@
+//! A core: one thread, one poll, its connections, sessions and subscriptions. The only place that polls and reads a
+//! clock. The files here are the steps of a turn, in data-flow order:
+//!
+//! `accept` takes connections, `input` cuts their bytes into packets, `connect`, `publish`, `acknowledge` and
+//! `subscribe` carry packets out, `deliver` brings messages to sessions, `flush` writes, `close` ends a connection,
+//! `control` answers other cores and the log. `turn` is the loop itself.
+//!
+//! What a core may never do: wait for another core, a disk or Kafka; keep a slice of the read buffer past the turn;
+//! do work without a budget.
+
+mod accept;
+mod acknowledge;
+mod close;
+mod connect;
+mod control;
+mod counters;
+mod deliver;
+mod flush;
+mod input;
+mod mailbox;
+mod outbox;
+mod publish;
+mod slots;
+mod subscribe;
+mod timer;
+mod turn;
+
+pub use counters::Counters;
+pub use mailbox::{Control, Mailbox, Stop};
+pub use turn::WAKER;
+
+use crate::config::Limits;
+use crate::connection::{Connection, Output};
+use crate::delivery::{Frames, Stored};
+use crate::hook::{Hooks, Verdict};
+use crate::net::Listener;
+use crate::session::{Options, Session};
+use crate::time::Now;
+use hashbrown::HashMap;
+use millrace_kafka_sink::{AckToken, Completion};
+use millrace_router::{RouteCache, Routes, Subscriptions};
+use mio::{Poll, Registry};
+use outbox::Outbox;
+use siphasher::sip::SipHasher13;
+use slots::{SlotId, Slots};
+use std::collections::VecDeque;
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use timer::Wheel;
+
+/// Home cores are found by shard, so that what is stored by shard stays where it is when the number of cores changes.
+const SHARDS: u64 = 256;
+/// Topics whose route and hooks a core remembers.
+const CACHED_TOPICS: usize = 65_536;
+/// Output buffers kept for reuse.
+const POOLED_OUTPUTS: usize = 1_024;
+
+/// What all cores share.
+pub struct Shared {
+    /// One mailbox a core.
+    pub mailboxes: Box<[Mailbox]>,
+    /// Which cores want which topics.
+    pub routes: Routes,
+    /// Open connections.
+    pub connections: AtomicUsize,
+    /// The most there may be: the limit of the configuration or of the process's file descriptors.
+    pub connections_max: usize,
+    /// Limits on clients.
+    pub limits: Limits,
+    /// Key of the hash that finds a client's home; kept in the data directory.
+    pub home_key: [u8; 16],
+    /// Cores that have finished the step of the clean stop that is under way.
+    pub stopped: AtomicUsize,
+}
+
+impl Shared {
+    /// The core on which this client's session lives.
+    pub fn home(&self, client_id: &str) -> usize {
+        let mut hasher = SipHasher13::new_with_key(&self.home_key);
+        hasher.write(client_id.as_bytes());
+        (hasher.finish() % SHARDS) as usize % self.mailboxes.len()
+    }
+}
+
+impl Completion for Shared {
+    fn durable(&self, core: usize, tokens: Vec<AckToken>) {
+        if let Some(mailbox) = self.mailboxes.get(core) {
+            mailbox.control(Control::Durable(tokens));
+        }
+    }
+
+    fn room(&self, core: usize) {
+        if let Some(mailbox) = self.mailboxes.get(core) {
+            mailbox.control(Control::Room);
+        }
+    }
+}
+
+/// One receiver of one message.
+#[derive(Clone, Copy)]
+struct Target {
+    session: u32,
+    options: Options,
+}
+
+/// A delivery to many that goes on in later turns.
+struct FanOut {
+    message: Arc<Stored>,
+    /// Named with generations: sessions may end in between.
+    targets: Vec<(SlotId, Options)>,
+    next: usize,
+}
+
+/// Buffers used by one packet after the other.
+#[derive(Default)]
+struct Scratch {
+    /// What was read last.
+    read: Vec<u8>,
+    /// The publisher of the message under way.
+    from: String,
+    targets: Vec<Target>,
+    frames: Frames,
+    /// The current message, if a session had to store it.
+    stored: Option<Arc<Stored>>,
+}
+
+/// What is left of this turn's budgets.
+struct Budget {
+    deliveries: usize,
+}
+
+/// Output buffers that no connection has at present.
+#[expect(
+    clippy::vec_box,
+    reason = "the box itself moves between here and a connection, which keeps 8 bytes for it"
+)]
+type Outputs = Vec<Box<Output>>;
+
+/// One core.
+pub struct Core {
+    me: usize,
+    shared: Arc<Shared>,
+    registry: Registry,
+    poll: Option<Poll>,
+    started: Instant,
+    now: Now,
+    listeners: Vec<Listener>,
+    connections: Slots<Connection>,
+    sessions: Slots<Session>,
+    clients: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    subscriptions: Subscriptions<Options>,
+    /// Topics met, with their routes and hooks.
+    cache: RouteCache<Verdict>,
+    hooks: Hooks,
+    outboxes: Vec<Outbox>,
+    fan_outs: VecDeque<FanOut>,
+    timers: Wheel,
+    outputs: Outputs,
+    /// Connections with something to write this turn.
+    dirty: Vec<u32>,
+    /// Connections to be read without an event.
+    ready: VecDeque<SlotId>,
+    /// Connections whose next packet could not be admitted.
+    held: Vec<SlotId>,
+    /// Those of them that are to be tried again.
+    retry: VecDeque<SlotId>,
+    /// Sessions whose queue waits for room in the ring (`message.deliver`).
+    starved: Vec<SlotId>,
+    /// The ring has room again for them.
+    feed: bool,
+    /// Listeners with more connections to accept.
+    accepting: bool,
+    /// After running out of descriptors: when to try again.
+    accept_again_ms: u64,
+    stop: Option<Stop>,
+    /// This core has said that it is done with the step.
+    stop_reported: bool,
+    budget: Budget,
+    scratch: Scratch,
+    counters: Counters,
+    rng: u64,
+}
+
+/// Everything a core is made of.
+pub struct Parts {
+    /// Which core this is.
+    pub me: usize,
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// Its poll, with whose registry the mailbox's waker was made.
+    pub poll: Poll,
+    /// Its sockets of all listeners.
+    pub listeners: Vec<Listener>,
+    /// Its hooks.
+    pub hooks: Hooks,
+    /// The instant that monotonic time counts from; the same for all cores.
+    pub started: Instant,
+    /// Seed of this core's hash tables and choices.
+    pub seed: u64,
+}
+
+impl Core {
+    /// Puts a core together; nothing runs yet.
+    ///
+    /// # Errors
+    /// The poll's registry could not be cloned.
+    pub fn new(parts: Parts) -> std::io::Result<Core> {
+        let Parts { me, shared, poll, listeners, hooks, started, seed } = parts;
+        let cores = shared.mailboxes.len();
+        Ok(Core {
+            me,
+            registry: poll.registry().try_clone()?,
+            poll: Some(poll),
+            started,
+            now: Now::default(),
+            listeners,
+            connections: Slots::new(),
+            sessions: Slots::new(),
+            clients: HashMap::default(),
+            subscriptions: Subscriptions::new(seed),
+            cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
+            hooks,
+            outboxes: (0..cores).map(|_| Outbox::default()).collect(),
+            fan_outs: VecDeque::new(),
+            timers: Wheel::new(0),
+            outputs: Vec::new(),
+            dirty: Vec::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            retry: VecDeque::new(),
+            starved: Vec::new(),
+            feed: false,
+            accepting: true,
+            accept_again_ms: u64::MAX,
+            stop: None,
+            stop_reported: false,
+            budget: Budget { deliveries: 0 },
+            scratch: Scratch::default(),
+            counters: Counters::default(),
+            rng: seed | 1,
+            shared,
+        })
+    }
+
+    /// What this core has done.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Splitmix64: for names that need not be secret, only different.
+    fn random(&mut self) -> u64 {
+        self.rng = self.rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.rng;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// The buffer in which a connection's bytes wait to be written; the connection will be written this turn.
+    #[inline]
+    fn output<'a>(
+        connection: &'a mut Connection,
+        index: u32,
+        dirty: &mut Vec<u32>,
+        pool: &mut Outputs,
+    ) -> &'a mut Output {
+        if !connection.dirty {
+            connection.dirty = true;
+            dirty.push(index);
+        }
+        connection.output.get_or_insert_with(|| pool.pop().unwrap_or_default())
+    }
+
+    /// Wakes this connection's timer at the deadline, unless it is woken before anyhow.
+    fn arm(&mut self, index: u32, deadline_ms: u64) {
+        let Some(id) = self.connections.id_at(index) else { return };
+        if let Some(connection) = self.connections.at_mut(index)
+            && deadline_ms < connection.timer_ms
+        {
+            connection.timer_ms = deadline_ms;
+            self.timers.insert(deadline_ms, id);
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(self.connections.len(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,259 @@
+//! PUBLISH: everything it needs is reserved, then all of it is done. A packet that cannot be admitted has changed
+//! nothing and is tried again as a whole.
+
+use super::{Core, SlotId};
+use crate::delivery::{Message, Stored};
+use crate::hook::{Hooks, Room, Taken};
+use crate::session::{Arrival, Session};
+use crate::worker::input::Next;
+use millrace_codec::{Error, PacketType, Publish, QoS, ReasonCode, Version};
+use millrace_kafka_sink::{AckToken, EventData};
+use millrace_router::CoreSet;
+
+/// Marks the position in an ack token as that of a PUBREC.
+pub(super) const PUBREC_BIT: u32 = 1 << 31;
+/// Fan-outs that may wait before publishers do.
+const FAN_OUTS: usize = 64;
+
+/// Topics under this are the broker's own.
+const RESERVED: &str = "$SYS/";
+
+/// How a PUBLISH goes on.
+enum Way {
+    /// Route it.
+    Route,
+    /// Answer it with this and route nothing.
+    Answer(ReasonCode),
+    /// Send its PUBREC again.
+    Again,
+    /// Neither answer nor route: its answer is under way.
+    Nothing,
+}
+
+impl Core {
+    pub(super) fn publish(&mut self, index: u32, publish: &Publish<'_>) -> Next {
+        let Some(session_id) = self.session_id(index) else { return Next::Gone };
+        if let Err(error) = self.permitted(publish) {
+            return self.illegal(index, error);
+        }
+        let way = match self.arrival(session_id, publish) {
+            Ok(way) => way,
+            Err(next) => return next.unwrap_or_else(|error| self.illegal(index, error)),
+        };
+        match way {
+            Way::Nothing => Next::Go,
+            Way::Again => {
+                self.ack(index, PacketType::PubRec, publish.packet_id, ReasonCode::Success);
+                Next::Go
+            }
+            Way::Answer(reason) => {
+                self.answer(index, session_id, publish, 0, reason);
+                Next::Go
+            }
+            Way::Route => self.admit(index, session_id, publish),
+        }
+    }
+
+    /// What no client may publish here.
+    fn permitted(&self, publish: &Publish<'_>) -> Result<(), Error> {
+        let limits = &self.shared.limits;
+        let properties = &publish.properties;
+        if !properties.is_empty() {
+            if properties.topic_alias().is_some() {
+                // The CONNACK named no topic alias maximum [MQTT-3.3.2-8, 3.3.2-9].
+                return Err(Error::protocol_as(
+                    ReasonCode::TopicAliasInvalid,
+                    "topic aliases are not accepted",
+                ));
+            }
+            if properties.subscription_identifiers().next().is_some() {
+                return Err(Error::protocol("a subscription identifier in a client's PUBLISH")); // [MQTT-3.3.4-6]
+            }
+            if properties.user_properties().count() > usize::from(limits.max_user_properties) {
+                return Err(Error::protocol_as(ReasonCode::QuotaExceeded, "more than max_user_properties"));
+            }
+        }
+        if publish.topic.bytes().filter(|&byte| byte == b'/').count() >= usize::from(limits.max_topic_levels)
+        {
+            return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "more than max_topic_levels"));
+        }
+        Ok(())
+    }
+
+    /// Whether this is a new message. `Err`: the packet waits, or its sender has broken the rules.
+    fn arrival(&mut self, session: SlotId, publish: &Publish<'_>) -> Result<Way, Result<Next, Error>> {
+        let Some(session) = self.sessions.at_mut(session.index) else { return Err(Ok(Next::Gone)) };
+        if publish.retain && session.version == Version::V5 {
+            // The CONNACK said that there are no retained messages [MQTT-3.2.2-14].
+            return Err(Err(Error::protocol_as(
+                ReasonCode::RetainNotSupported,
+                "retained messages are not kept",
+            )));
+        }
+        if publish.qos != QoS::AtMostOnce {
+            match session.flow().inbound.classify(publish.qos, publish.packet_id) {
+                Arrival::New => {}
+                Arrival::Pending => return Ok(Way::Nothing),
+                Arrival::Repeated => return Ok(Way::Again),
+                Arrival::OverLimit if session.version == Version::V5 => {
+                    let reason = ReasonCode::ReceiveMaximumExceeded;
+                    return Err(Err(Error::protocol_as(reason, "more than receive_maximum unacknowledged")));
+                }
+                // 3.x knows no such limit: the client waits until acknowledgements have gone out.
+                Arrival::OverLimit => return Err(Ok(Next::Hold)),
+            }
+        }
+        if publish.topic.starts_with(RESERVED) {
+            let refusal =
+                if session.version == Version::V5 { ReasonCode::NotAuthorized } else { ReasonCode::Success };
+            return Ok(Way::Answer(refusal));
+        }
+        Ok(Way::Route)
+    }
+
+    /// Reserves, then commits.
+    fn admit(&mut self, index: u32, session_id: SlotId, publish: &Publish<'_>) -> Next {
+        let (hooks, topic) = (&mut self.hooks, publish.topic);
+        let (cores, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
+        let verdict = *verdict;
+        let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
+        let event = event_of(publish);
+        let taken = Hooks::publish(verdict);
+        match self.hooks.room(taken, self.now, session.who(), event) {
+            Room::Free => {}
+            Room::Full => return Next::Hold,
+            Room::TooLarge => return self.too_large(index, session_id, publish),
+        }
+        if !self.has_room(cores) {
+            return Next::Hold;
+        }
+        // Committed from here on: nothing below may fail.
+        self.counters.published += 1;
+        let token = self.ack_token(index, session_id, publish.qos);
+        let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
+        let waiting = self.hooks.append(taken, self.now, session.who(), event, token);
+        let mut from = std::mem::take(&mut self.scratch.from);
+        if cores.interested != 0 {
+            from.clear();
+            from.push_str(&session.client_id);
+        }
+        if publish.qos != QoS::AtMostOnce {
+            self.answer(index, session_id, publish, waiting, ReasonCode::Success);
+        }
+        if cores.interested != 0 {
+            let Publish { topic, payload, qos, retain, .. } = *publish;
+            let properties = publish.properties.raw();
+            self.route(cores, &Message { topic, from: &from, properties, payload, qos, retain, verdict });
+        }
+        self.scratch.from = from;
+        Next::Go
+    }
+
+    /// Whether all cores that want the message can take it.
+    fn has_room(&self, cores: CoreSet) -> bool {
+        if self.fan_outs.len() >= FAN_OUTS {
+            return false;
+        }
+        let mut others = cores.interested & !(1 << self.me);
+        while others != 0 {
+            let core = others.trailing_zeros() as usize;
+            others &= others - 1;
+            if !self.outboxes[core].has_room() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Names the acknowledgement of the message that is being admitted, for those who confirm it.
+    fn ack_token(&mut self, index: u32, session: SlotId, qos: QoS) -> Option<AckToken> {
+        if qos == QoS::AtMostOnce {
+            return None;
+        }
+        let connection = self.connections.id_at(index)?;
+        let session: &mut Session = self.sessions.at_mut(session.index)?;
+        let sequence = session.flow().inbound.queue_mut(qos).next_sequence();
+        let bit = if qos == QoS::ExactlyOnce { PUBREC_BIT } else { 0 };
+        Some(AckToken { slot: index | bit, generation: connection.generation, sequence })
+    }
+
+    /// Owes, or at once sends, the acknowledgement of a QoS 1 or 2 message.
+    fn answer(
+        &mut self,
+        index: u32,
+        session: SlotId,
+        publish: &Publish<'_>,
+        waiting: u16,
+        reason: ReasonCode,
+    ) {
+        let Some(session) = self.sessions.at_mut(session.index) else { return };
+        let packet_type = match publish.qos {
+            QoS::AtMostOnce => return,
+            QoS::AtLeastOnce => PacketType::PubAck,
+            QoS::ExactlyOnce => PacketType::PubRec,
+        };
+        if session.flow().inbound.take(publish.qos, publish.packet_id, waiting, reason) {
+            self.ack(index, packet_type, publish.packet_id, reason);
+        }
+    }
+
+    /// A record of this message would be larger than a hook allows: refused at the door.
+    fn too_large(&mut self, index: u32, session_id: SlotId, publish: &Publish<'_>) -> Next {
+        self.counters.refused_too_large += 1;
+        let v5 = self.sessions.at(session_id.index).is_some_and(|session| session.version == Version::V5);
+        if v5 && publish.qos != QoS::AtMostOnce {
+            self.answer(index, session_id, publish, 0, ReasonCode::QuotaExceeded);
+            return Next::Go;
+        }
+        self.illegal(
+            index,
+            Error::protocol_as(ReasonCode::PacketTooLarge, "larger than a hook's max_record_bytes"),
+        )
+    }
+
+    /// Brings an admitted message to all cores that want it.
+    pub(super) fn route(&mut self, cores: CoreSet, message: &Message<'_>) {
+        let mut others = cores.interested & !(1 << self.me);
+        let mut large = None;
+        while others != 0 {
+            let core = others.trailing_zeros() as usize;
+            others &= others - 1;
+            let mailboxes = &self.shared.mailboxes;
+            self.outboxes[core].push(self.me, &mailboxes[self.me], &mailboxes[core], message, &mut large);
+        }
+        if cores.interested & (1 << self.me) != 0 {
+            self.deliver(message);
+        }
+    }
+
+    /// A will is a publish that cannot be refused.
+    pub(super) fn publish_will(&mut self, session: &Session, will: &Stored) {
+        let mut message = will.message();
+        let (hooks, topic) = (&mut self.hooks, message.topic);
+        let (cores, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
+        message.verdict = *verdict;
+        if message.topic.starts_with(RESERVED) {
+            return;
+        }
+        self.counters.published += 1;
+        let Message { topic, payload, qos, .. } = message;
+        let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
+        self.append_unrefusable(Hooks::publish(message.verdict), session, event);
+        self.route(cores, &message);
+    }
+
+    /// Appends the records of an event that nobody can be made to wait for; only those too large are left out.
+    pub(super) fn append_unrefusable(&mut self, taken: Taken, session: &Session, event: EventData<'_>) {
+        if self.hooks.room(taken, self.now, session.who(), event) == Room::TooLarge {
+            self.counters.records_too_large += 1;
+            return;
+        }
+        self.hooks.append(taken, self.now, session.who(), event, None);
+    }
+}
+
+fn event_of<'a>(publish: &Publish<'a>) -> EventData<'a> {
+    // Only a QoS 2 message can be recognised again, by its packet id.
+    let packet_id = if publish.qos == QoS::ExactlyOnce { publish.packet_id } else { 0 };
+    EventData::Publish { topic: publish.topic, payload: publish.payload, qos: publish.qos as u8, packet_id }
+}

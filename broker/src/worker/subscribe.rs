@@ -1,0 +1,155 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::{Core, SlotId};
+use crate::hook::Room;
+use crate::session::Options;
+use crate::worker::input::Next;
+use millrace_codec::{
+    Error, Packet, PropertyId, ReasonCode, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
+    Version,
+};
+use millrace_kafka_sink::EventData;
+use millrace_router::{Filter, FilterError, FilterId};
+
+impl Core {
+    pub(super) fn subscribe(&mut self, index: u32, subscribe: &Subscribe<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        let Some(version) = self.sessions.at(id.index).map(|session| session.version) else {
+            return Next::Gone;
+        };
+        let limits = &self.shared.limits;
+        if subscribe.properties.contains(PropertyId::SubscriptionIdentifier) {
+            // The CONNACK said that there are none [MQTT-3.2.2.3.12].
+            let reason = ReasonCode::SubscriptionIdentifiersNotSupported;
+            return self
+                .illegal(index, Error::protocol_as(reason, "subscription identifiers are not available"));
+        }
+        if subscribe.properties.user_properties().count() > usize::from(limits.max_user_properties)
+            || subscribe.filters.len() > usize::from(limits.max_filters_per_packet)
+        {
+            return self.illegal(
+                index,
+                Error::protocol_as(ReasonCode::QuotaExceeded, "too many filters or user properties"),
+            );
+        }
+        // All filters are looked at before one of them takes effect.
+        for (text, _) in subscribe.filters.iter() {
+            match Filter::parse(text) {
+                Ok(_) | Err(FilterError::TooManyLevels) => {}
+                // To 3.x these are texts like any other; here they name groups in every version.
+                Err(FilterError::BadShare(_)) if version != Version::V5 => {}
+                // [MQTT-4.7.1-1, 4.7.1-2, 4.8.2-1, 4.8.2-2]
+                Err(_) => return self.illegal(index, Error::malformed("topic filter")),
+            }
+        }
+        if !self.has_room_for_filters(
+            id,
+            subscribe.filters.iter().map(|(text, options)| (text, options.qos as u8)),
+        ) {
+            return Next::Hold;
+        }
+        let codes: Vec<u8> =
+            subscribe.filters.iter().map(|(text, options)| self.grant(id, version, text, options)).collect();
+        let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
+        self.reply(index, version, &Packet::SubAck(answer));
+        Next::Go
+    }
+
+    /// Whether the records of these subscriptions all fit. One after the other would not be enough: each takes room.
+    fn has_room_for_filters<'a>(&mut self, id: SlotId, filters: impl Iterator<Item = (&'a str, u8)>) -> bool {
+        for (filter, qos) in filters {
+            let data = EventData::Subscribed { filter, qos };
+            let taken = self.hooks.taken(&data);
+            let Some(session) = self.sessions.at(id.index) else { return true };
+            if self.hooks.room(taken, self.now, session.who(), data) == Room::Full {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Subscribes to one filter; the code for the SUBACK.
+    fn grant(&mut self, id: SlotId, version: Version, text: &str, asked: SubscribeOptions) -> u8 {
+        let refuse = |reason: ReasonCode| {
+            // 3.x has one code for all refusals [MQTT-3.9.3-2].
+            if version == Version::V5 { reason as u8 } else { 0x80 }
+        };
+        let Ok(filter) = Filter::parse(text) else { return refuse(ReasonCode::TopicFilterInvalid) };
+        if filter.share_group().is_some() {
+            return refuse(ReasonCode::SharedSubscriptionsNotSupported);
+        }
+        let limits = &self.shared.limits;
+        if text.split('/').count() > usize::from(limits.max_topic_levels) {
+            return refuse(ReasonCode::TopicFilterInvalid);
+        }
+        let Some(session) = self.sessions.at_mut(id.index) else {
+            return refuse(ReasonCode::UnspecifiedError);
+        };
+        let known = self.subscriptions.find(text, id.index).is_some();
+        if !known && session.filters.len() >= limits.max_subscriptions as usize {
+            return refuse(ReasonCode::QuotaExceeded);
+        }
+        let options = Options {
+            qos: asked.qos,
+            no_local: asked.no_local,
+            retain_as_published: asked.retain_as_published,
+        };
+        let subscribed = self.subscriptions.subscribe(text, id.index, options);
+        if subscribed.replaced.is_none() {
+            session.filters.push(subscribed.id);
+        }
+        if subscribed.first {
+            // Before the SUBACK: what is published after it is seen finds the route.
+            self.shared.routes.add(text, self.me, false);
+        }
+        let data = EventData::Subscribed { filter: text, qos: asked.qos as u8 };
+        let taken = self.hooks.taken(&data);
+        if let Some(session) = self.sessions.at(id.index) {
+            self.hooks.append(taken, self.now, session.who(), data, None);
+        }
+        asked.qos as u8
+    }
+
+    pub(super) fn unsubscribe(&mut self, index: u32, unsubscribe: &Unsubscribe<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        let Some(version) = self.sessions.at(id.index).map(|session| session.version) else {
+            return Next::Gone;
+        };
+        let limits = &self.shared.limits;
+        if unsubscribe.filters.len() > usize::from(limits.max_filters_per_packet) {
+            return self.illegal(index, Error::protocol_as(ReasonCode::QuotaExceeded, "too many filters"));
+        }
+        if !self.has_room_for_filters(id, unsubscribe.filters.iter().map(|text| (text, 0))) {
+            return Next::Hold;
+        }
+        let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
+        let answer =
+            UnsubAck { packet_id: unsubscribe.packet_id, properties: Default::default(), codes: &codes };
+        self.reply(index, version, &Packet::UnsubAck(answer));
+        Next::Go
+    }
+
+    fn revoke(&mut self, id: SlotId, text: &str) -> ReasonCode {
+        let Some(removed) = self.subscriptions.unsubscribe(text, id.index) else {
+            return ReasonCode::NoSubscriptionExisted;
+        };
+        if removed.last {
+            self.shared.routes.remove(text, self.me);
+        }
+        let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
+        session.filters.retain(|filter| *filter != removed.id);
+        let data = EventData::Unsubscribed { filter: text, qos: removed.options.qos as u8 };
+        let taken = self.hooks.taken(&data);
+        self.hooks.append(taken, self.now, session.who(), data, None);
+        ReasonCode::Success
+    }
+
+    /// Takes a subscription off a session that ends; no event, the client has said nothing.
+    pub(super) fn drop_subscription(&mut self, filter: FilterId, position: u32) {
+        let text = self.subscriptions.filter(filter).map(str::to_owned);
+        let removed = self.subscriptions.unsubscribe_id(filter, position);
+        if let (Some(text), Some(true)) = (text, removed.map(|removed| removed.last)) {
+            self.shared.routes.remove(&text, self.me);
+        }
+    }
+}
