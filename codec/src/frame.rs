@@ -214,3 +214,6 @@ pub(crate) fn check_flags(version: Version, packet_type: PacketType, first: u8) 
         _ => Err(Error::malformed("fixed header flags")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl<'a> Reader<'a> {
         utf8::string(self.binary()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ impl ConnectReturnCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::{Error, ReasonCode};
 /// U+0000 ([MQTT-1.5.4-2]). Other control characters and U+FEFF are data ([MQTT-1.5.4-3]).
 #[inline]
 pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
-    if any(bytes, |byte| byte == 0) {
+    if any_byte(bytes, |byte| byte == 0) {
         return Err(Error::malformed("U+0000 in a string"));
     }
     std::str::from_utf8(bytes).map_err(|_| Error::malformed("string is not UTF-8"))
@@ -20,7 +20,7 @@ pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
 /// a topic alias may say; the caller decides.
 #[inline]
 pub(crate) fn topic_name(bytes: &[u8]) -> Result<&str, Error> {
-    if any(bytes, forbidden_in_topic_name) {
+    if any_byte(bytes, forbidden_in_topic_name) {
         // One pass for the common case; only a refusal looks again for the reason.
         string(bytes)?;
         return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "wildcard in a topic name"));
@@ -42,7 +42,7 @@ pub(crate) fn topic_filter<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error
 pub fn is_valid_topic_name(topic: &str) -> bool {
     !topic.is_empty()
         && topic.len() <= usize::from(u16::MAX)
-        && !any(topic.as_bytes(), forbidden_in_topic_name)
+        && !any_byte(topic.as_bytes(), forbidden_in_topic_name)
 }
 
 #[inline]
@@ -53,7 +53,7 @@ const fn forbidden_in_topic_name(byte: u8) -> bool {
 /// Whether some byte is forbidden, sixteen at a time without a branch in between, which the compiler
 /// turns into vector compares. The last sixteen overlap those before them rather than go one by one.
 #[inline]
-fn any(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> bool {
+fn any_byte(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> bool {
     let Some(last) = bytes.last_chunk::<16>() else {
         return bytes.iter().any(|&byte| forbidden(byte));
     };
@@ -66,3 +66,6 @@ fn any(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> bool {
     }
     hits != [false; 16]
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,6 @@ fn framed(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>) -> Result<(), Error
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

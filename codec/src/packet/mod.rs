@@ -173,3 +173,6 @@ fn reason(packet_type: PacketType, number: u8) -> Result<ReasonCode, Error> {
         _ => Err(Error::protocol("reason code not of this packet")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,8 +173,8 @@ impl Source<'_> {
             return;
         }
         for &id in PropertyId::ALL.iter().filter(|id| id.allowed_in(place)) {
-            let most = if id.may_repeat_in(place) { 4 } else { 2 };
-            for _ in 0..self.byte() % most {
+            let mask = if id.may_repeat_in(place) { 3 } else { 1 };
+            for _ in 0..self.byte() & mask {
                 if id == PropertyId::AuthenticationData
                     && !list.as_properties().contains(PropertyId::AuthenticationMethod)
                 {
