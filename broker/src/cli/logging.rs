@@ -34,8 +34,9 @@ pub(super) fn start(option: Option<&str>) -> Result<(), Failure> {
 /// Checks filter directives. `EnvFilter` takes a misspelt level for the name of a module; here a directive is
 /// a level or has one.
 pub(super) fn check(text: &str) -> Result<String, String> {
-    for directive in text.split(',').map(str::trim) {
-        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+    let directives: Vec<_> = text.split(',').map(str::trim).collect();
+    for directive in &directives {
+        let level = directive.rsplit_once('=').map_or(*directive, |(_, level)| level);
         if !LEVELS.iter().any(|known| level.eq_ignore_ascii_case(known)) {
             return Err(format!(
                 "{directive:?} is not LEVEL or MODULE=LEVEL with a level of {}",
@@ -43,8 +44,9 @@ pub(super) fn check(text: &str) -> Result<String, String> {
             ));
         }
     }
-    EnvFilter::try_new(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
+    let text = directives.join(",");
+    EnvFilter::try_new(&text).map_err(|error| error.to_string())?;
+    Ok(text)
 }
 
 #[cfg(test)]

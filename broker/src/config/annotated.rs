@@ -52,13 +52,11 @@ pub fn keys() -> String {
 
 fn named(out: &mut String, table: Table) {
     for setting in table.settings() {
-        out.push_str(&format!("# {}: ", setting.key));
-        let text = format!("{} ({}; {})", setting.text, setting.kind.describe(), preset(setting));
-        let mut lines = wrap(&text, WIDTH - 4).into_iter();
-        out.push_str(&lines.next().unwrap_or_default());
-        out.push('\n');
-        for line in lines {
-            out.push_str(&format!("#   {line}\n"));
+        let about = format!("{} ({}; {})", setting.text, setting.kind.describe(), preset(setting));
+        let mut indent = "";
+        for line in wrap(&format!("{}: {about}", setting.key), WIDTH - 4) {
+            out.push_str(&format!("# {indent}{line}\n"));
+            indent = "  ";
         }
     }
     for (name, keys) in table.examples() {

@@ -85,9 +85,13 @@ impl Line<'_> {
                 ));
             }
         };
-        if !object.contains_key("topic") {
-            return self
-                .problem(format!("{HOOK}{name}: \"topic\" is missing: the stream that records go to"));
+        match object.get("topic") {
+            Some(Value::String(_)) => {}
+            Some(_) => return self.problem(format!("{HOOK}{name}: \"topic\" is not a string")),
+            None => {
+                return self
+                    .problem(format!("{HOOK}{name}: \"topic\" is missing: the stream that records go to"));
+            }
         }
         self.set(name, "on", event.as_str());
         for (key, value) in &object {
@@ -99,7 +103,7 @@ impl Line<'_> {
                     ));
                 }
                 ("filter" | "topic", Value::String(text)) => self.set(name, key, text),
-                ("filter" | "topic", _) => self.problem(format!("{HOOK}{name}: {key:?} is not a string")),
+                ("filter", _) => self.problem(format!("{HOOK}{name}: \"filter\" is not a string")),
                 _ => {
                     let near = suggest::did_you_mean(key, ["filter", "topic"]);
                     self.warn(format!("{HOOK}{name}: unknown key {key:?}, ignored{near}"));

@@ -107,10 +107,12 @@ impl Draft {
         }
     }
 
-    /// Makes sure that the named table exists; `origin` is where it was first seen.
-    pub(super) fn open(&mut self, table: Table, name: &str, origin: &Origin) {
+    /// Makes sure that the named table exists; `origin` is where it was first seen. False: it cannot have this
+    /// name, which is noted.
+    pub(super) fn open(&mut self, table: Table, name: &str, origin: &Origin) -> bool {
         if let Err(message) = check_name(name) {
-            return self.problem(origin, format!("{}.{}: {message}", table.name(), name.escape_debug()));
+            self.problem(origin, format!("{}.{}: {message}", table.name(), name.escape_debug()));
+            return false;
         }
         match table {
             Table::Listener => {
@@ -121,6 +123,7 @@ impl Draft {
             }
             _ => {}
         }
+        true
     }
 
     /// Notes something wrong.
@@ -141,11 +144,8 @@ impl Draft {
     }
 
     fn put(&mut self, setting: &'static Setting, name: &str, raw: &Raw, origin: &Origin) {
-        if setting.table.is_named()
-            && let Err(message) = check_name(name)
-        {
-            return self
-                .problem(origin, format!("{}.{}: {message}", setting.table.name(), name.escape_debug()));
+        if setting.table.is_named() && !self.open(setting.table, name, origin) {
+            return;
         }
         let result = setting.kind.read(raw).and_then(|value| {
             let slot = match setting.field {

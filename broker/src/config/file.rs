@@ -91,8 +91,9 @@ impl Reader<'_> {
                 draft.problem(&origin, message);
                 continue;
             };
-            draft.open(table, name.get_ref(), &origin);
-            self.keys(table, name.get_ref(), keys, draft);
+            if draft.open(table, name.get_ref(), &origin) {
+                self.keys(table, name.get_ref(), keys, draft);
+            }
         }
     }
 
@@ -110,7 +111,7 @@ impl Reader<'_> {
                 ),
                 Ok(raw) => draft.set(table, name, key.get_ref(), &raw, &origin),
                 Err(message) => {
-                    draft.problem(&origin, format!("{}: {message}", key.get_ref().escape_debug()))
+                    draft.problem(&origin, format!("{}: {message}", path(table, name, key.get_ref())));
                 }
             }
         }

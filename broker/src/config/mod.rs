@@ -169,7 +169,10 @@ fn set(assignment: &str, env: Env<'_>, draft: &mut Draft) {
         let known = known.iter().map(String::as_str).chain(Table::ALL.map(Table::name));
         let table = path.split('.').next().unwrap_or_default();
         let near = suggest::nearest(path, known.clone()).or_else(|| suggest::nearest(table, known));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let near = near
+            .filter(|near| *near != path)
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
         return draft.problem(&origin, format!("{}: unknown key{near}", path.escape_debug()));
     };
     match file::substitute(text, env) {

@@ -357,11 +357,7 @@ fn problems_of_a_file() {
         // Names.
         (
             "[hook.\"a b\"]\non = \"message.publish\"\ntopic = \"t\"",
-            &[
-                "m.toml:1: hook.a b: a name is 1 to 128 of a-z A-Z 0-9 . _ -",
-                "m.toml:2: hook.a b: a name is 1 to 128 of a-z A-Z 0-9 . _ -",
-                "m.toml:3: hook.a b: a name is 1 to 128 of a-z A-Z 0-9 . _ -",
-            ],
+            &["m.toml:1: hook.a b: a name is 1 to 128 of a-z A-Z 0-9 . _ -"],
         ),
         (
             "[hook.message.publish]\ntopic = \"t\"",
@@ -471,7 +467,7 @@ fn problems_of_set() {
         ("limit.x=1", "--set: limit.x: unknown key; did you mean limits?"),
         ("limits.max_inflght=1", "--set: limits.max_inflght: unknown key; did you mean limits.max_inflight?"),
         ("limits.max_inflight=", "--set: limits.max_inflight: expected a whole number, found \"\""),
-        ("hook.topic=1", "--set: hook.topic: unknown key"),
+        ("hook.topic=1", "--set: hook.topic: unknown key; did you mean hook.NAME.topic?"),
         ("hook.a.topic=x", "--set: hook.a.on is missing"),
         ("hook..topic=x", "--set: hook.: a name is 1 to 128 of a-z A-Z 0-9 . _ -"),
         (
