@@ -1,0 +1,8 @@
+//! Single packets on a connection of MQTT 5.0: the first byte, then the body.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use millrace_codec::Version;
+
+fuzz_target!(|input: &[u8]| millrace_fuzz::one_packet(Version::V5, input));
