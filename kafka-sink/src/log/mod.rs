@@ -258,3 +258,6 @@ pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(L
     let (writer, recovery, lock) = recovery::recover(config, Arc::new(fs), now_ms, seed)?;
     Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, lock }, recovery))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! the batches and offers the same ones again: they get the same sequences and offsets, in a new
 //! segment whose header says that it supersedes what earlier files may hold of them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(crate) struct LogWriter {
     /// `None` after a failure: the next group makes a new one.
     segment: Option<Segment>,
     at: Resume,
+    /// Failed segments without records, to be removed once there is a new one.
+    abandoned: Vec<PathBuf>,
     group: Vec<u8>,
     pub(crate) stats: Arc<Mutex<LogStats>>,
 }
@@ -66,7 +69,8 @@ impl LogWriter {
         now_ms: u64,
     ) -> Result<LogWriter, LogError> {
         let stats = Arc::new(Mutex::new(LogStats::new()));
-        let mut writer = LogWriter { fs, config, segment: None, at, group: Vec::new(), stats };
+        let mut writer =
+            LogWriter { fs, config, segment: None, at, abandoned: Vec::new(), group: Vec::new(), stats };
         writer.new_segment(now_ms, true)?;
         Ok(writer)
     }
@@ -159,6 +163,11 @@ impl LogWriter {
         self.at.previous_id = segment.header.id;
         self.at.streams.start_segment();
         self.segment = Some(segment);
+        for path in self.abandoned.drain(..) {
+            if let Err(error) = self.fs.remove(&path) {
+                tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
+            }
+        }
         Ok(())
     }
 
@@ -184,7 +193,9 @@ impl LogWriter {
     /// Lets go of a segment after a failure. It is neither written nor read again in this run.
     fn abandon_segment(&mut self) {
         let Some(segment) = self.segment.take() else { return };
-        if segment.records == 0 && self.fs.remove(segment.path()).is_ok() {
+        if segment.records == 0 {
+            // Not removed yet: it may be the only file that knows of this run.
+            self.abandoned.push(segment.path().to_owned());
             return;
         }
         let closed = Closed { number: segment.header.number, bytes: segment.len(), last_ms: segment.last_ms };
