@@ -380,3 +380,6 @@ impl Drop for Producer {
         self.flush();
     }
 }
+
+#[cfg(test)]
+mod tests;

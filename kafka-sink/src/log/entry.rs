@@ -330,3 +330,6 @@ fn decode_connected(bytes: &[u8], clean_start: bool) -> Option<EventData<'static
     };
     Some(EventData::Connected { keepalive, proto_ver, clean_start, ip })
 }
+
+#[cfg(test)]
+mod tests;

@@ -390,3 +390,6 @@ impl Footer {
         Some(footer)
     }
 }
+
+#[cfg(test)]
+mod tests;

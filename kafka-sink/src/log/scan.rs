@@ -141,13 +141,21 @@ impl Scanner {
         if ended {
             return Ok(Found::End { at });
         }
-        let head = self.read_head(at)?;
-        if let Some(head) = head
-            && self.read_body(at, head)?
-        {
-            self.position = align(at.saturating_add(head.len()));
-            self.expected = head.next_sequence();
-            return Ok(Found::Group { at, head });
+        let mut head = None;
+        // What was read ahead may have been written since: a bad group is looked at afresh.
+        for fresh in [false, true] {
+            if fresh {
+                self.window.clear();
+                self.body = 0..0;
+            }
+            head = self.read_head(at)?;
+            if let Some(head) = head
+                && self.read_body(at, head)?
+            {
+                self.position = align(at.saturating_add(head.len()));
+                self.expected = head.next_sequence();
+                return Ok(Found::Group { at, head });
+            }
         }
         let found = self.after_bad_group(at, head)?;
         if matches!(found, Found::End { .. }) {
@@ -223,7 +231,7 @@ impl Scanner {
                 return Ok(Some((next, head)));
             }
         }
-        if !self.thorough {
+        if !self.thorough && self.closed.is_none() {
             return Ok(None);
         }
         let end = match self.closed {

@@ -1,1 +1,138 @@
-//! x
+//! A medium that refuses: failed syncs, a full disk, files of other programs and other versions.
+
+use super::super::format::{Header, segment_name};
+use super::super::sim::Fault;
+use super::*;
+
+/// Lets the next operations that change something fail.
+fn fail_next(fs: &SimFs, count: u64, fault: Fault) {
+    for at in 0..count {
+        fs.fail_at(fs.operations() + at, fault);
+    }
+}
+
+#[test]
+fn a_group_whose_sync_failed_goes_again_under_the_same_numbers() {
+    // The k-th operation of a group that needs no more zeros: write, sync.
+    for (name, skipped, fault) in [("write", 0, Fault::Full), ("sync", 1, Fault::Io)] {
+        let fs = SimFs::new(3);
+        let (mut writer, _) = open(&fs, LogConfig { fill_step_bytes: 1 << 20, ..config() }).expect("opens");
+        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])]).expect("appends");
+        let mut reader = Reader::open_with(fs.handle(), DIR, "s", From::Beginning).expect("opens");
+        let group = [batch(&[("s", "b"), ("s", "c")])];
+        fs.fail_at(fs.operations() + skipped, fault);
+        assert!(writer.append_group(NOW, &group).is_err(), "{name}");
+        assert_eq!(writer.next_sequence(), 2, "{name}: nothing was accepted");
+        let mut records = Vec::new();
+        while reader.poll(&mut records, 10).expect("reads") > 0 {}
+        writer.append_group(NOW, &group).expect("goes to a new segment");
+        writer.append_group(NOW, &[batch(&[("s", "d")])]).expect("appends");
+        assert_eq!(writer.next_sequence(), 5, "{name}");
+        while reader.poll(&mut records, 10).expect("reads") > 0 {}
+        let read: Vec<_> = records.iter().map(|r| (r.offset, topic_of(&r.value))).collect();
+        let expected = [(0, "a"), (1, "b"), (2, "c"), (3, "d")].map(|(o, t)| (o, t.to_owned()));
+        assert_eq!(read, expected, "{name}: the reader was here all the time");
+        assert_eq!(topics(&fs, "s"), ["a", "b", "c", "d"], "{name}: a reader that comes later");
+        let area = fs.content(&Path::new(DIR).join(segment_name(2))).expect("a second segment");
+        let header = Header::decode_area(&area).expect("a header");
+        assert_eq!(header.supersedes_from, Some(2), "{name}");
+        let (_, recovery) = open(&fs, config()).expect("opens");
+        assert_eq!((recovery.next_sequence, recovery.damage.len()), (5, 0), "{name}");
+        assert_eq!(topics(&fs, "s"), ["a", "b", "c", "d"], "{name}: after a recovery");
+    }
+}
+
+#[test]
+fn what_a_failed_sync_left_does_not_count_even_if_it_is_whole() {
+    let fs = SimFs::new(4);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    // Zeros, write, sync: the sync fails, the group is whole in the file.
+    let group = [batch(&[("s", "b")])];
+    fs.fail_at(fs.operations() + 1, Fault::Io);
+    assert!(writer.append_group(NOW, &group).is_err());
+    writer.append_group(NOW, &group).expect("appends");
+    assert_eq!(topics(&fs, "s"), ["a", "b"]);
+    let first = fs.content(&Path::new(DIR).join(segment_name(1))).expect("there");
+    let copies = first.windows(7).filter(|bytes| bytes == b"payload").count();
+    assert_eq!(copies, 2, "both stand in the first file, one does not count");
+}
+
+#[test]
+fn a_full_disk_leaves_no_litter_and_ends_by_itself() {
+    let fs = SimFs::new(5);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    fail_next(&fs, 200, Fault::Full);
+    let group = [batch(&[("s", "b")])];
+    let mut failures = 0;
+    while writer.append_group(NOW, &group).is_err() {
+        failures += 1;
+        assert!(failures <= 200);
+    }
+    assert!(failures > 20, "{failures}");
+    assert_eq!(writer.stats.lock().failures, failures);
+    assert_eq!(topics(&fs, "s"), ["a", "b"]);
+    // Files whose removal failed as well may stay for the next start; it takes them away.
+    let (_, _) = open(&fs, config()).expect("opens");
+    let segments = fs.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "mlog")).count();
+    assert_eq!(segments, 3, "two with records, and the new one: {:?}", fs.paths());
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let fs = SimFs::new(6);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    let path = Path::new(DIR).join(segment_name(1));
+    let mut content = fs.content(&path).expect("there");
+    for at in [0, 2048] {
+        content[at + 8] = 2;
+        let len = u32::from_le_bytes(content[at + 12..at + 16].try_into().expect("four")) as usize;
+        let crc = crc32c::crc32c(&content[at..at + len - 4]);
+        content[at + len - 4..at + len].copy_from_slice(&crc.to_le_bytes());
+    }
+    fs.put(&path, &content);
+    let error = open(&fs, config()).err().expect("refused");
+    assert!(matches!(error, LogError::NewerVersion { version: 2, .. }), "{error}");
+    let error = Reader::open_with(fs.handle(), DIR, "s", From::Beginning).err().expect("refused");
+    assert!(error.to_string().contains("version 2"), "{error}");
+    assert_eq!(fs.content(&path), Some(content), "untouched");
+}
+
+#[test]
+fn foreign_files_are_tolerated() {
+    let fs = SimFs::new(7);
+    for name in
+        ["README", "segment-1.mlog", "segment-00000000000000000001.mlog~", ".DS_Store", "segment-.mlog"]
+    {
+        fs.put(&Path::new(DIR).join(name), b"not ours");
+    }
+    let (mut writer, recovery) = open(&fs, config()).expect("opens");
+    assert!(recovery.notes.is_empty() && recovery.clean);
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    assert_eq!(topics(&fs, "s"), ["a"]);
+    assert_eq!(fs.content(&Path::new(DIR).join("README")).as_deref(), Some(&b"not ours"[..]));
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let fs = SimFs::new(8);
+    let first = recover(config(), Arc::new(fs.clone()), NOW, 1).expect("opens");
+    let second = recover(config(), Arc::new(fs.clone()), NOW, 2);
+    assert!(matches!(second.err(), Some(LogError::Locked { .. })));
+    drop(first);
+    assert!(recover(config(), Arc::new(fs), NOW, 3).is_ok());
+}
+
+#[test]
+fn starts_that_write_nothing_leave_one_file() {
+    let fs = SimFs::new(9);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    for run in 2..20 {
+        let (_, recovery) = open(&fs, config()).expect("opens");
+        assert_eq!((recovery.run, recovery.next_sequence, recovery.segments), (run, 1, 1));
+    }
+    assert_eq!(fs.paths().len(), 2, "{:?}", fs.paths());
+}

@@ -76,7 +76,7 @@ impl fmt::Display for Marks {
             ("of these during recovery", self.cut_in_recovery),
             ("restarts checked", self.restarts),
             ("records acknowledged", self.acknowledged),
-            ("of these found, in order, once", self.found),
+            ("looked for after restarts, and found", self.found),
             ("records found though not acknowledged", self.unacknowledged_found),
             ("torn tails cut", self.torn_tails),
             ("bytes cut", self.torn_bytes),

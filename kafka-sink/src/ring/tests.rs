@@ -1,0 +1,153 @@
+//! The limits of a ring, one thread playing both sides.
+
+use super::*;
+use crate::event::{EventData, EventKind};
+
+fn rule(id: u32, waiting_bytes_max: u64) -> Rule {
+    let rule = Rule::new(id, "r", EventKind::MessagePublish, "stream").expect("a valid name");
+    Rule { waiting_bytes_max, ..rule }
+}
+
+fn event(payload: &[u8]) -> Event<'_> {
+    let data = EventData::Publish { topic: "t", payload, qos: 1, packet_id: 0 };
+    Event { ts_ms: 1, client_id: "c", username: "", data }
+}
+
+fn new(records: usize, bytes: usize) -> (Producer, Arc<Ring>) {
+    ring(records, bytes, Arc::default())
+}
+
+/// The log thread: takes everything and makes it durable. Returns the records.
+fn drain(ring: &Ring) -> u32 {
+    let mut records = 0;
+    while let Some(batch) = ring.pop() {
+        records += batch.records;
+        ring.release(batch);
+    }
+    records
+}
+
+#[test]
+fn a_ring_is_bounded_in_records() {
+    let (mut producer, ring) = new(3, 1 << 20);
+    for expected in [true, true, true, false] {
+        assert_eq!(producer.has_room(1, 100), expected);
+        if expected {
+            producer.append(&rule(1, u64::MAX), &event(b""), None);
+        }
+    }
+    assert!(!producer.has_room(1, 0));
+    producer.flush();
+    assert!(!producer.has_room(1, 0), "handed over is not durable");
+    assert_eq!(drain(&ring), 3);
+    assert!(producer.has_room(3, 100));
+    assert!(producer.has_room(4, 100), "an empty ring takes a packet that matches more rules than it holds");
+    producer.append(&rule(1, u64::MAX), &event(b""), None);
+    assert!(!producer.has_room(3, 100));
+}
+
+#[test]
+fn a_ring_is_bounded_in_bytes() {
+    let rule = rule(1, u64::MAX);
+    let len = Producer::record_len(&event(b"12345"), &rule);
+    let (mut producer, ring) = new(1000, 4 * len);
+    for _ in 0..4 {
+        assert!(producer.has_room(1, len));
+        producer.append(&rule, &event(b"12345"), None);
+    }
+    assert_eq!(producer.waiting(), (4, 4 * len as u64), "record_len is exact");
+    assert!(!producer.has_room(1, 1));
+    assert_eq!(producer.exceeded(), 0);
+    producer.append(&rule, &event(b""), None);
+    assert_eq!(producer.exceeded(), 1, "what cannot be refused is taken and counted");
+    producer.flush();
+    assert_eq!(drain(&ring), 5);
+    assert!(producer.has_room(1, 100 * len), "an empty ring takes a record larger than itself");
+}
+
+#[test]
+fn a_rule_has_its_own_limit() {
+    let len = Producer::record_len(&event(b""), &rule(1, 0)) as u64;
+    let (small, large) = (rule(1, 2 * len), rule(2, 100 * len));
+    let (mut producer, ring) = new(1000, 1 << 20);
+    for expected in [true, true, false] {
+        assert_eq!(producer.has_room_for(&small, len as usize), expected);
+        producer.append(&small, &event(b""), None);
+    }
+    assert_eq!(producer.exceeded(), 1);
+    assert!(producer.has_room_for(&large, len as usize), "a full rule does not block another");
+    assert!(producer.has_room(1, len as usize));
+    producer.append(&large, &event(b""), None);
+    producer.want_room_for(&small);
+    producer.flush();
+    assert!(!ring.take_room());
+    drain(&ring);
+    assert!(ring.take_room(), "told once");
+    assert!(!ring.take_room());
+    assert!(producer.has_room_for(&small, len as usize));
+    producer.want_room_for(&small);
+    assert!(ring.take_room(), "asked when there is room already");
+}
+
+#[test]
+fn room_is_told_once_half_is_free() {
+    let (mut producer, ring) = new(10, 1 << 20);
+    for _ in 0..10 {
+        producer.append(&rule(1, u64::MAX), &event(b""), None);
+        producer.flush();
+    }
+    producer.want_room();
+    producer.want_room();
+    for released in 1..=10 {
+        let batch = ring.pop().expect("ten batches");
+        ring.release(batch);
+        assert_eq!(ring.take_room(), released == 5, "{released}");
+    }
+    producer.want_room();
+    assert!(ring.take_room(), "asked when the ring is empty");
+}
+
+#[test]
+fn a_queue_without_place_keeps_the_batch_and_says_so() {
+    let (mut producer, ring) = new(1 << 20, 1 << 30);
+    let rule = rule(1, u64::MAX);
+    for sequence in 0..BATCHES as u32 + 5 {
+        let token = AckToken { slot: 0, generation: 0, sequence };
+        producer.append(&rule, &event(b""), Some(token));
+        producer.flush();
+    }
+    assert!(!producer.has_room(1, 1));
+    assert!(!ring.take_room(), "not yet");
+    let mut sequences = Vec::new();
+    while let Some(batch) = ring.pop() {
+        sequences.extend(batch.tokens.iter().map(|token| token.sequence));
+        ring.release(batch);
+    }
+    assert_eq!(sequences.len(), BATCHES);
+    assert!(ring.take_room(), "the core is woken without asking");
+    producer.flush();
+    assert!(producer.has_room(1, 1));
+    let last = ring.pop().expect("the batch that stayed");
+    sequences.extend(last.tokens.iter().map(|token| token.sequence));
+    assert_eq!(last.records, 5);
+    assert_eq!(sequences, (0..BATCHES as u32 + 5).collect::<Vec<_>>());
+    ring.release(last);
+    assert_eq!(producer.waiting(), (0, 0));
+    assert!(producer.credits.iter().all(|slot| slot.credit.waiting() == 0));
+}
+
+#[test]
+fn buffers_come_back_and_large_ones_do_not() {
+    let (mut producer, ring) = new(100, 1 << 30);
+    producer.append(&rule(1, u64::MAX), &event(&[0; 1000]), None);
+    producer.flush();
+    drain(&ring);
+    assert_eq!(ring.kept.len(), 1);
+    producer.append(&rule(1, u64::MAX), &event(&vec![0; 2 << 20]), None);
+    producer.flush();
+    assert!(ring.kept.is_empty() && producer.batch.bytes.capacity() >= 1000, "used again");
+    drain(&ring);
+    assert!(ring.kept.is_empty());
+    producer.flush();
+    assert!(ring.is_empty(), "a turn without records hands nothing over");
+}
