@@ -81,7 +81,7 @@ fn spread(tag: u32) -> u64 {
 }
 
 impl<X> RouteCache<X> {
-    /// An empty cache of at most `entries_max` topics (1 at least), about 150 bytes each and the
+    /// An empty cache of at most `entries_max` topics (1 at least), about 110 bytes each and the
     /// topic itself. `seed` keys the hashes: secret and random in a running broker.
     pub fn new(entries_max: usize, seed: u64) -> RouteCache<X> {
         RouteCache {

@@ -19,7 +19,7 @@
 //!    exist: here `devices/+/state` (found) and `devices/+/+` (a node, but the topic ends there).
 //!
 //! `Nodes` has no entry for literal prefixes, so `devices/{id}/#` a million times costs no node.
-//! The search visits no node twice and keeps its open branches in a list of at most one branch a
+//! The search takes no path twice and keeps its open branches in a list of at most one branch a
 //! level: no recursion, and a topic of 65,535 levels is not read beyond the deepest bit in use.
 
 use hashbrown::HashTable;
