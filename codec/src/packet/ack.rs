@@ -24,6 +24,14 @@ impl<'a> Ack<'a> {
 
     #[inline]
     pub(super) fn decode(version: Version, packet_type: PacketType, body: &'a [u8]) -> Result<Self, Error> {
+        match body.try_into().map(u16::from_be_bytes) {
+            // Nearly all are of this form, in 5.0 too.
+            Ok(packet_id) if packet_id != 0 => Ok(Self::success(packet_id)),
+            _ => Self::decode_long(version, packet_type, body),
+        }
+    }
+
+    fn decode_long(version: Version, packet_type: PacketType, body: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
         let mut ack = Self::success(reader.packet_id()?);
         if version == Version::V5 && !reader.is_empty() {

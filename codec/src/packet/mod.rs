@@ -78,7 +78,11 @@ pub fn decode<'a>(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<
         Some(PacketType::Publish) => Publish::decode(version, first, body).map(Packet::Publish),
         Some(packet_type) => {
             check_flags(version, packet_type, first)?;
-            decode_other(version, packet_type, body)
+            match packet_type {
+                // What comes most often after PUBLISH is kept on the short way.
+                PacketType::PubAck => Ack::decode(version, packet_type, body).map(Packet::PubAck),
+                _ => decode_other(version, packet_type, body),
+            }
         }
         None => Err(Error::malformed("packet type 0")),
     }
