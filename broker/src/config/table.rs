@@ -373,16 +373,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
-        key: "max_session_expiry",
-        kind: seconds(0, 4_294_967_295),
-        preset: Preset::Value("4294967295s"),
-        text: "Longest time in whole seconds that a session outlives its connection; 5.0 clients are told. The \
-               default caps nothing: sessions of 3.x clients without clean session, and of 5.0 clients that ask for \
-               it, stay until the broker stops.",
-        field: Field::Draft(|d| Slot::Seconds32(&mut d.config.limits.max_session_expiry)),
-    },
-    Setting {
-        table: Table::Limits,
         key: "receive_maximum",
         kind: number(1, 65_535, "messages"),
         preset: Preset::Value("1024"),
@@ -445,14 +435,6 @@ pub static SETTINGS: &[Setting] = &[
         preset: Preset::Value("64"),
         text: "Levels of a topic or filter, that is its slashes and one.",
         field: Field::Draft(|d| Slot::U16(&mut d.config.limits.max_topic_levels)),
-    },
-    Setting {
-        table: Table::Limits,
-        key: "topic_alias_maximum",
-        kind: number(0, 65_535, "aliases"),
-        preset: Preset::Value("16"),
-        text: "Topic aliases that a 5.0 client may set; 0 forbids them.",
-        field: Field::Draft(|d| Slot::U16(&mut d.config.limits.topic_alias_maximum)),
     },
     Setting {
         table: Table::Limits,

@@ -93,7 +93,6 @@ fn defaults() {
             max_client_id_bytes: 1024,
             connect_timeout: Duration::from_secs(10),
             max_keep_alive: 65_535,
-            max_session_expiry: u32::MAX,
             receive_maximum: 1024,
             max_inflight: 1024,
             max_queued_messages: 10_000,
@@ -102,7 +101,6 @@ fn defaults() {
             max_subscriptions: 1000,
             max_filters_per_packet: 1000,
             max_topic_levels: 64,
-            topic_alias_maximum: 16,
             max_user_properties: 64,
             held_bytes: 16 << 10,
             write_timeout: Duration::from_secs(60),
@@ -153,11 +151,7 @@ fn every_key_at_its_edges() {
         let (min, max, unit) = match setting.kind {
             Kind::Number { min, max, .. } => (min, max, ""),
             Kind::Size { min, max } => (min, max, "B"),
-            Kind::Time { min, max }
-                if setting.key == "max_keep_alive" || setting.key == "max_session_expiry" =>
-            {
-                (min.as_secs(), max.as_secs(), "s")
-            }
+            Kind::Time { min, max } if setting.key == "max_keep_alive" => (min.as_secs(), max.as_secs(), "s"),
             Kind::Time { min, max } => (min.as_millis() as u64, max.as_millis() as u64, "ms"),
             _ => continue,
         };
@@ -175,7 +169,7 @@ fn every_key_at_its_edges() {
             assert!(load(wrong).is_err(), "{path}={wrong}");
         }
     }
-    assert!(seen > 20, "only {seen} keys have edges");
+    assert!(seen >= 20, "only {seen} keys have edges");
 }
 
 /// Every key changes something, alone among all, and every default is a value that may be set.

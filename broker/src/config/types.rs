@@ -122,8 +122,6 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Seconds; 65,535 caps nothing [MQTT-3.2.2-21].
     pub max_keep_alive: u16,
-    /// Seconds; `u32::MAX` is "never", the cap of Session Expiry Interval.
-    pub max_session_expiry: u32,
     /// QoS 1 and 2 publishes of one client that are not acknowledged yet.
     pub receive_maximum: u16,
     /// QoS 1 and 2 messages sent to one client that it did not acknowledge yet.
@@ -140,8 +138,6 @@ pub struct Limits {
     pub max_filters_per_packet: u16,
     /// Levels of a topic name or filter.
     pub max_topic_levels: u16,
-    /// Topic aliases a 5.0 client may set; 0 forbids them [MQTT-3.2.2-17].
-    pub topic_alias_maximum: u16,
     /// User properties of one packet.
     pub max_user_properties: u16,
     /// Bytes read ahead of one connection that is paused.

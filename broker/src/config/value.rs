@@ -123,8 +123,6 @@ pub enum Slot<'a> {
     Time(&'a mut Duration),
     /// A time in whole seconds.
     Seconds16(&'a mut u16),
-    /// A time in whole seconds.
-    Seconds32(&'a mut u32),
     /// Text that is computed, required or absent when the key is not given.
     Text(&'a mut Option<String>),
     /// A path.
@@ -243,7 +241,6 @@ impl Slot<'_> {
             (Slot::Count(field), Value::Number(number)) => *field = Some(narrow(number)?),
             (Slot::Time(field), Value::Time(time)) => *field = time,
             (Slot::Seconds16(field), Value::Time(time)) => *field = narrow(whole_seconds(time)?)?,
-            (Slot::Seconds32(field), Value::Time(time)) => *field = narrow(whole_seconds(time)?)?,
             (Slot::Text(field), Value::Text(text)) => *field = Some(text),
             (Slot::Path(field), Value::Text(text)) => *field = PathBuf::from(text),
             (Slot::Address(field), Value::Address(address)) => *field = Some(address),

@@ -5,7 +5,7 @@
 //! length. Errors are one line for the user.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ use crate::cli::{Failure, signals};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the broker to take anything of what is written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for the broker to close after a DISCONNECT, and to say why after it closed.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Inputs that wait for the main thread.
 const INPUTS_MAX: usize = 64;
 /// Bytes asked of the socket at once; a packet's buffer grows with what came, not with what was promised.
@@ -195,10 +197,19 @@ impl Connection {
         }
     }
 
-    /// Says goodbye; a broker that is gone already does not matter.
+    /// Says goodbye, and waits for the broker to close: closing first, with something of it unread, would reset
+    /// the connection and could take the DISCONNECT with it. A broker that is gone already does not matter.
     pub(super) fn disconnect(mut self) {
-        let _ = self.send(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)));
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let said = self.send(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)));
+        if said.is_err() || self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let until = Instant::now() + GOODBYE_TIMEOUT;
+        while let Ok(input) = self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Input::Closed(_) = input {
+                return;
+            }
+        }
     }
 
     fn connect(&mut self, args: &ConnectArgs) -> Result<(), String> {
@@ -238,6 +249,9 @@ impl Connection {
         if ack.reason.is_error() {
             return Err(format!("refused: {}{}", ack.reason.name(), because(ack.properties.reason_string())));
         }
+        if args.keep_session && ack.properties.session_expiry_interval() == Some(0) {
+            eprintln!("warning: the broker keeps no session when the connection ends");
+        }
         self.terms = Terms {
             receive_maximum: ack.properties.receive_maximum().unwrap_or(u16::MAX),
             maximum_packet_size: ack.properties.maximum_packet_size().unwrap_or(u32::MAX),
@@ -270,7 +284,7 @@ impl Connection {
 
     /// A failed write; a DISCONNECT or CONNACK that the broker sent before says more than "broken pipe".
     fn lost(&self, error: &io::Error) -> String {
-        let give_up = Instant::now() + Duration::from_secs(1);
+        let give_up = Instant::now() + GOODBYE_TIMEOUT;
         while let Ok(input) = self.inputs.recv_timeout(give_up.saturating_duration_since(Instant::now())) {
             match input {
                 Input::Packet(packet) => {
@@ -283,6 +297,13 @@ impl Connection {
             }
         }
         format!("connection lost: {error}")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The reading thread has the socket as well; this ends both.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 

@@ -13,6 +13,9 @@ mod connection;
 mod publish;
 mod subscribe;
 
+#[cfg(test)]
+mod fake;
+
 pub(super) use publish::{PublishArgs, publish};
 pub(super) use subscribe::{SubscribeArgs, subscribe};
 

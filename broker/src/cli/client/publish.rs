@@ -67,18 +67,20 @@ pub(in crate::cli) fn publish(args: &PublishArgs) -> Result<(), Failure> {
     };
     let connection = Connection::open(&args.connect).map_err(Failure::new)?;
     connection.report_signals()?;
-    let mut publisher = Publisher::new(connection, args).map_err(Failure::new)?;
-    let result = match payload {
-        Some(payload) => publisher.send(&payload).and_then(|()| publisher.finish()),
-        None => publisher.send_lines().and_then(|()| publisher.finish()),
+    send_all(connection, args, payload.as_deref()).map_err(Failure::new)
+}
+
+/// Publishes `payload`, or the lines of standard input, and disconnects.
+fn send_all(connection: Connection, args: &PublishArgs, payload: Option<&[u8]>) -> Result<(), String> {
+    let mut publisher = Publisher::new(connection, args)?;
+    let sent = match payload {
+        Some(payload) => publisher.send(payload),
+        None => publisher.send_lines(),
     };
-    let refused = publisher.refused;
+    let result = sent.and_then(|()| publisher.finish());
+    let refused = publisher.refused.take();
     publisher.connection.disconnect();
-    result.map_err(Failure::new)?;
-    match refused {
-        Some(reason) => Err(Failure::new(reason)),
-        None => Ok(()),
-    }
+    result.and_then(|()| refused.map_or(Ok(()), Err))
 }
 
 struct Publisher<'a> {
@@ -246,3 +248,6 @@ fn read_lines(permits: &Receiver<()>, to_main: &SyncSender<Input>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,14 +57,19 @@ pub(in crate::cli) struct SubscribeArgs {
 }
 
 pub(in crate::cli) fn subscribe(args: &SubscribeArgs) -> Result<(), Failure> {
-    let deadline = args.wait.map(|wait| Instant::now() + wait);
     let connection = Connection::open(&args.connect).map_err(Failure::new)?;
     connection.report_signals()?;
+    print_all(connection, args, io::stdout()).map_err(Failure::new)
+}
+
+/// Subscribes, prints what comes to `out`, and disconnects.
+fn print_all(connection: Connection, args: &SubscribeArgs, out: impl Write) -> Result<(), String> {
+    let deadline = args.wait.map(|wait| Instant::now() + wait);
     let mut subscriber =
-        Subscriber { args, connection, deadline, out: io::stdout(), printed: 0, unreleased: HashSet::new() };
+        Subscriber { args, connection, deadline, out, printed: 0, unreleased: HashSet::new() };
     let result = subscriber.run();
     subscriber.connection.disconnect();
-    result.map_err(Failure::new)
+    result
 }
 
 /// Why it ends, without a failure.
@@ -239,3 +244,6 @@ impl<W: Write> Subscriber<'_, W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
