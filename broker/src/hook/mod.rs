@@ -112,7 +112,7 @@ impl Hooks {
                 return Room::TooLarge;
             }
             if !self.producer.has_room_for(rule, len) {
-                self.producer.want_room();
+                self.producer.want_room_for(rule);
                 return Room::Full;
             }
             records += 1;

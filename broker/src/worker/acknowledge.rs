@@ -18,6 +18,13 @@ impl Core {
         }
     }
 
+    /// Something that a held packet of this connection may have waited for has happened.
+    pub(super) fn retry_if_held(&mut self, index: u32) {
+        if self.connections.at(index).is_some_and(|connection| connection.held) {
+            self.retry.extend(self.connections.id_at(index));
+        }
+    }
+
     /// A QoS 1 message has arrived.
     pub(super) fn puback(&mut self, index: u32, ack: &Ack<'_>) -> Next {
         self.delivered(index, QoS::AtLeastOnce, ack)
@@ -95,6 +102,8 @@ impl Core {
         let known = flow.is_some_and(|flow| flow.inbound.release(ack.packet_id));
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         self.ack(index, PacketType::PubComp, ack.packet_id, reason);
+        // A 3.x client's next PUBLISH may have waited for this.
+        self.retry_if_held(index);
         Next::Go
     }
 }

@@ -8,7 +8,8 @@ use crate::session::Session;
 use crate::worker::close::Cause;
 use crate::worker::input::Next;
 use millrace_codec::{
-    ConnAck, Connect, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode, Version, Will,
+    ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode,
+    Version, Will, connect_level,
 };
 use millrace_kafka_sink::EventData;
 use std::net::{IpAddr, Ipv4Addr};
@@ -91,6 +92,19 @@ impl Core {
         self.counters.refused += 1;
         let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
         self.reply(index, version, &Packet::ConnAck(refusal));
+        self.linger(index);
+        Next::Gone
+    }
+
+    /// A CONNECT that could not be read. Its sender is told why if it can be expected to understand.
+    pub(super) fn illegal_connect(&mut self, index: u32, body: &[u8], error: Error) -> Next {
+        self.counters.illegal += 1;
+        let level = connect_level(body).unwrap_or_default();
+        let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
+        // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
+        if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
+            return self.refuse(index, version, error.reason);
+        }
         self.linger(index);
         Next::Gone
     }

@@ -48,9 +48,7 @@ impl Core {
             self.ack(index, packet_type, packet_id, reason);
         }
         // A 3.x client that waited for room in this queue.
-        if self.connections.at(index).is_some_and(|connection| connection.held) {
-            self.retry.push_back(SlotId { index, generation: token.generation });
-        }
+        self.retry_if_held(index);
     }
 
     /// Sends to other cores what did not fit before.
@@ -88,6 +86,8 @@ impl Core {
                 self.publish_all_wills();
             }
             Stop::Clients => {
+                // Every core has sent its wills by now; what of them lies here goes out before the goodbyes.
+                self.take_all_batches();
                 for index in self.connections.indexes() {
                     self.close(index, Cause::ServerShutdown);
                 }

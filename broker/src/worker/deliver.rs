@@ -136,6 +136,9 @@ impl Core {
         }
         let deliver = Hooks::deliver(message.verdict);
         if !deliver.is_none() {
+            if !queued && session.flow_if_any().is_some_and(|flow| flow.outbound.has_queue()) {
+                return Sent::NotNow; // behind those that wait for room for their records
+            }
             let Message { from, topic, payload, .. } = *message;
             let event = EventData::Deliver { from, topic, payload, qos: qos as u8 };
             match hooks.room(deliver, self.now, session.who(), event) {

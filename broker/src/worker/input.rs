@@ -187,9 +187,11 @@ impl Core {
                 return (used, self.illegal(index, Error::too_large("larger than max_packet_size")));
             }
             let Some(packet) = rest.get(..header.total_len()) else { return (used, Next::Go) };
-            let next = match decode(version, header.first, &packet[header.header_len..]) {
+            let body = &packet[header.header_len..];
+            let next = match decode(version, header.first, body) {
                 Ok(Packet::Connect(connect)) => self.connect(index, &connect, rest),
                 Ok(packet) => self.packet(index, &packet),
+                Err(error) if phase == Phase::Connecting => self.illegal_connect(index, body, error),
                 Err(error) => self.illegal(index, error),
             };
             match next {
@@ -285,6 +287,9 @@ impl Core {
     fn look_ahead(&mut self, index: u32, bytes: &[u8]) {
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.input.extend_from_slice(bytes);
+        if connection.phase != Phase::Open {
+            return; // behind a held CONNECT nothing has a meaning yet
+        }
         let version = connection.version;
         let mut input = std::mem::take(&mut connection.input);
         let mut at = connection.scanned as usize;

@@ -132,10 +132,6 @@ struct Budget {
 }
 
 /// Output buffers that no connection has at present.
-#[expect(
-    clippy::vec_box,
-    reason = "the box itself moves between here and a connection, which keeps 8 bytes for it"
-)]
 type Outputs = Vec<Box<Output>>;
 
 /// One core.

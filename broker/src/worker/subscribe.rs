@@ -55,7 +55,7 @@ impl Core {
         Next::Go
     }
 
-    /// Whether the records of these subscriptions all fit. One after the other would not be enough: each takes room.
+    /// Whether there is room for the record of each filter. Together they may exceed it, by one packet's filters.
     fn has_room_for_filters<'a>(&mut self, id: SlotId, filters: impl Iterator<Item = (&'a str, u8)>) -> bool {
         for (filter, qos) in filters {
             let data = EventData::Subscribed { filter, qos };

@@ -56,6 +56,7 @@ impl Core {
         let work = !self.ready.is_empty()
             || !self.retry.is_empty()
             || !self.fan_outs.is_empty()
+            || !self.dirty.is_empty()
             || (self.accepting && self.accept_again_ms == u64::MAX);
         if work || !self.shared.mailboxes[self.me].fall_asleep() {
             return Some(Duration::ZERO);
@@ -94,6 +95,9 @@ impl Core {
         self.flush_outboxes();
         self.hooks.flush();
         self.flush_dirty();
+        // A write that failed has ended a session: its will and its record.
+        self.flush_outboxes();
+        self.hooks.flush();
         self.step_stop();
     }
 
@@ -103,7 +107,29 @@ impl Core {
                 // The lane fills up meanwhile and holds back those that feed it.
                 return;
             }
-            let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { break };
+            if !self.take_batch() {
+                break;
+            }
+        }
+        let mut waiting = self.shared.mailboxes[self.me].take_wants_room();
+        while waiting != 0 {
+            let core = waiting.trailing_zeros() as usize;
+            waiting &= waiting - 1;
+            self.shared.mailboxes[core].control(super::Control::Room);
+        }
+    }
+
+    /// Without a budget: at a clean stop.
+    pub(super) fn take_all_batches(&mut self) {
+        self.budget.deliveries = usize::MAX;
+        self.continue_fan_outs();
+        while self.take_batch() {}
+    }
+
+    /// Delivers what one batch brings. `false`: there is none.
+    fn take_batch(&mut self) -> bool {
+        {
+            let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
             for position in 0..batch.len() {
                 let Some(mut message) = batch.get(position) else { break };
                 if self.hooks.follows_messages() {
@@ -119,12 +145,7 @@ impl Core {
                 self.shared.mailboxes[sender].give_back(batch);
             }
         }
-        let mut waiting = self.shared.mailboxes[self.me].take_wants_room();
-        while waiting != 0 {
-            let core = waiting.trailing_zeros() as usize;
-            waiting &= waiting - 1;
-            self.shared.mailboxes[core].control(super::Control::Room);
-        }
+        true
     }
 
     fn retry_held(&mut self) {
