@@ -3,7 +3,7 @@
 //! A core adds a filter when its [`crate::Subscriptions`] get their first subscriber of it, removes
 //! it with the last, and asks through its own [`crate::RouteCache`], which in the steady state takes
 //! no lock. No text is kept: a filter is the 64-bit keyed hash of its path (`walk.rs`), 25 bytes at
-//! a table load between 7/16 and 7/8.
+//! a table load between 7/16 and 7/8: 50 bytes each, measured with a million.
 //!
 //! Everything below one literal prefix is in one shard, chosen by the hash of the prefix, so a topic
 //! touches only the shards of its own prefixes, and a change makes stale only what touched its shard.

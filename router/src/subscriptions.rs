@@ -3,6 +3,9 @@
 //! Sessions hold [`FilterId`]s, four bytes for a subscription; the text of a filter is here, once for
 //! all its subscribers. When a filter gets its first subscriber or loses its last, the answer says
 //! so, and the caller adds it to [`crate::Routes`] or removes it.
+//!
+//! Measured with a million filters `devices/{id}/command` or `devices/{id}/#` of one subscriber each:
+//! 98 bytes a filter, of which its text of 33 (27) characters takes 48.
 
 use crate::index::Index;
 use crate::subscribers::{Removed, Subscriber, Subscribers};
