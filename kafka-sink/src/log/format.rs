@@ -273,6 +273,12 @@ impl GroupHead {
         })
     }
 
+    /// Reads a group header of whatever segment: its id, and the header.
+    pub(crate) fn decode_any(bytes: &[u8]) -> Option<(u64, GroupHead)> {
+        let id = Input::new(bytes.get(8..)?).u64()?;
+        Some((id, GroupHead::decode(bytes, id)?))
+    }
+
     /// The sequence after the group's last record.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.first_sequence.saturating_add(u64::from(self.records))

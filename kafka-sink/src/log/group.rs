@@ -47,6 +47,8 @@ pub(crate) fn encode_records(
     streams: &mut Streams,
 ) -> u32 {
     group.clear();
+    // With the padding; exact, so that the buffer does not double.
+    group.reserve_exact(super::format::align(group_len(batches)) as usize);
     group.resize(GROUP_HEADER, 0);
     let seed = crc_seed(place.segment_id);
     let mut records = 0u32;

@@ -59,11 +59,11 @@ pub struct LogConfig {
     pub retention_bytes: u64,
     /// Segments whose last record was written longer ago than this are deleted.
     pub retention_time: Duration,
-    /// Most bytes of one core that may be accepted and not yet durable.
+    /// Most bytes of one core that may be accepted and not yet durable; at most 1 GiB.
     pub ring_bytes: usize,
     /// Most records of one core that may be accepted and not yet durable.
     pub ring_records: usize,
-    /// A group takes no further batch once it is this large.
+    /// A group takes no further batch once it is this large; at most 1 GiB.
     pub group_bytes_max: usize,
     /// Zeros are written ahead of the data in steps of this size.
     pub fill_step_bytes: u64,
@@ -253,8 +253,10 @@ pub struct Log {
 /// # Errors
 /// The directory cannot be read or written, is in use, or holds a newer format.
 pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(Log, Recovery), LogError> {
-    let (ring_bytes, ring_records) = (config.ring_bytes, config.ring_records);
-    let group_bytes_max = config.group_bytes_max;
+    // A group's length is a u32: one full ring on top of an almost full group still fits.
+    const BYTES_MAX: usize = 1 << 30;
+    let (ring_bytes, ring_records) = (config.ring_bytes.min(BYTES_MAX), config.ring_records);
+    let group_bytes_max = config.group_bytes_max.min(BYTES_MAX);
     let (writer, recovery, lock) = recovery::recover(config, Arc::new(fs), now_ms, seed)?;
     Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, lock }, recovery))
 }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use super::entry::{Entry, RunStart};
 use super::file::{File, Fs};
-use super::format::{Footer, HEADER_AREA, Header, StreamIndex, segment_name, segment_number};
+use super::format::{Footer, Header, StreamIndex, segment_name, segment_number};
 use super::retention::{Closed, Retention};
-use super::scan::{Found, Scanner, SegmentFile};
+use super::scan::{Found, Scanner, SegmentFile, open_headless};
 use super::segment::close_file;
 use super::streams::Streams;
 use super::writer::{Ids, LogWriter, Resume};
@@ -118,24 +118,49 @@ impl Pass<'_> {
             match SegmentFile::open(self.fs, &path, true)? {
                 Some(segment) if segment.header.number == number => segments.push((path, segment)),
                 Some(_) => self.set_file_aside(&path, "holds another segment than its name says")?,
-                None => self.set_headless_aside(&path)?,
+                None => self.take_headless(&path, number)?,
             }
         }
         Ok(segments)
     }
 
     /// A file without a header is either one whose making was interrupted (nothing in it can have
-    /// been acknowledged), or one whose header was destroyed.
-    fn set_headless_aside(&mut self, path: &Path) -> Result<(), LogError> {
+    /// been acknowledged), or one whose header was destroyed. What the latter holds is read as far
+    /// as its numbers matter: they must not be given again.
+    fn take_headless(&mut self, path: &Path, number: u64) -> Result<(), LogError> {
+        let read = LogError::io("read", path);
         let file = self.fs.open(path, false).map_err(LogError::io("open", path))?;
         let len = file.len().map_err(LogError::io("read", path))?;
-        let content = written_len(&*file, HEADER_AREA, len).map_err(LogError::io("read", path))?;
-        if content <= HEADER_AREA {
+        let used = written_len(&*file, 0, len).map_err(LogError::io("read", path))?;
+        let found = open_headless(file, number, "").map_err(read)?;
+        let foreign = found.is_none() && used > 0;
+        let Some(lost) = found.map(|segment| self.survey(path, segment)).transpose()?.filter(has_records)
+        else {
+            if foreign {
+                return self.set_file_aside(path, "is not a segment");
+            }
             self.report.notes.push(format!("{}: never finished, removed", path.display()));
             self.fs.remove(path).map_err(LogError::io("remove", path))?;
             return self.fs.sync_dir(self.dir).map_err(LogError::io("sync", self.dir));
-        }
+        };
+        self.report.damage.push(Damage { file: segment_name(number), bytes: (0, len), sequences: lost });
         self.set_file_aside(path, "has no readable header")
+    }
+
+    /// Raises run, sequence and offsets above what a segment holds; its first and next sequence.
+    fn survey(&mut self, path: &Path, segment: SegmentFile) -> Result<(u64, u64), LogError> {
+        let first = segment.header.first_sequence;
+        self.state.run = self.state.run.max(segment.header.run);
+        let mut scanner = Scanner::new(segment, true);
+        while !matches!(scanner.next().map_err(LogError::io("read", path))?, Found::End { .. }) {
+            for entry in scanner.entries().flatten() {
+                if let Entry::Record(record) = entry {
+                    self.state.streams.raise(record.stream, record.offset.saturating_add(1));
+                }
+            }
+        }
+        self.raise_to(scanner.expected());
+        Ok((first, scanner.expected()))
     }
 
     fn set_file_aside(&mut self, path: &Path, why: &str) -> Result<(), LogError> {
@@ -254,7 +279,8 @@ impl Pass<'_> {
         if torn > 0 {
             self.report.torn_bytes = self.report.torn_bytes.saturating_add(torn);
             self.report.notes.push(format!(
-                "{}: {torn} bytes of an unfinished write cut off behind sequence {}",
+                "{}: {torn} bytes of an unfinished write cut off before sequence {}; none of them was \
+                 acknowledged, unless the medium lost what it had synced",
                 path.display(),
                 scanner.expected()
             ));
@@ -282,6 +308,10 @@ impl Pass<'_> {
         }
         self.report.damage.push(damage);
     }
+}
+
+fn has_records(sequences: &(u64, u64)) -> bool {
+    sequences.0 < sequences.1
 }
 
 /// What a scanned segment holds.

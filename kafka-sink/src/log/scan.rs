@@ -45,6 +45,35 @@ impl SegmentFile {
     }
 }
 
+/// Makes up for a header that cannot be read, from the groups that can: what the file holds is
+/// known again, except for the node's name. `None`: there is no group.
+pub(crate) fn open_headless(file: Box<dyn File>, number: u64, node: &str) -> io::Result<Option<SegmentFile>> {
+    let mut head = [0; GROUP_HEADER];
+    let mut at = HEADER_AREA;
+    let (id, first) = loop {
+        if file.read_at(&mut head, at)? < GROUP_HEADER {
+            return Ok(None);
+        }
+        if let Some(found) = GroupHead::decode_any(&head) {
+            break found;
+        }
+        at = at.saturating_add(ALIGN);
+    };
+    let header = Header {
+        id,
+        number,
+        run: first.run,
+        previous_clean: false,
+        first_sequence: first.first_sequence,
+        created_ms: first.written_ms,
+        previous_id: 0,
+        previous_end: first.first_sequence,
+        supersedes_from: None,
+        node: node.to_owned(),
+    };
+    Ok(Some(SegmentFile { file, header, footer: None }))
+}
+
 /// The footer at the end of the file, if there is a whole one.
 pub(crate) fn read_footer(file: &dyn File, id: u64) -> io::Result<Option<Footer>> {
     let file_len = file.len()?;

@@ -3,9 +3,12 @@
 use super::super::format::{HEADER_AREA, align, segment_name};
 use super::*;
 
+/// Where a group begins and ends, and the topics of its records.
+type Group = (u64, u64, Vec<String>);
+
 /// A log of four groups in one segment, left open as a crash leaves it: its file's content, and
-/// for each group where it begins, where it ends, and its topics.
-fn small_log() -> (Vec<u8>, Vec<(u64, u64, Vec<String>)>) {
+/// its groups.
+fn small_log() -> (Vec<u8>, Vec<Group>) {
     let fs = SimFs::new(1);
     let (mut writer, _) = open(&fs, config()).expect("opens");
     let path = Path::new(DIR).join(segment_name(1));
@@ -149,13 +152,38 @@ fn a_closed_segment_tells_damage_at_its_very_end() {
 }
 
 #[test]
-fn a_segment_without_a_readable_header_is_set_aside() {
+fn a_segment_without_a_readable_header_is_set_aside_and_its_numbers_are_not_given_again() {
     let (mut content, _) = small_log();
     content[8] ^= 1;
     content[2048 + 8] ^= 1;
     let fs = with_content(&content);
-    let (_, recovery) = open(&fs, config()).expect("opens");
-    assert!(recovery.notes.iter().any(|note| note.contains("no readable header")), "{recovery:?}");
+    let (mut writer, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!(recovery.damage[0].sequences, (0, 12), "{recovery:?}");
+    assert_eq!((recovery.run, recovery.next_sequence), (2, 12));
     let kept = fs.content(&Path::new(DIR).join("quarantine").join(segment_name(1)));
     assert_eq!(kept, Some(content));
+    writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+    let (records, _) = read_all(&fs, "s", From::Beginning);
+    assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [12]);
+}
+
+#[test]
+fn a_file_that_was_never_finished_is_removed_and_a_foreign_one_is_set_aside() {
+    let (content, groups) = small_log();
+    let mut unfinished = content[..groups[0].0 as usize].to_vec();
+    unfinished[..4096].fill(0);
+    let cases: &[(&str, &[u8], bool)] = &[
+        ("empty", b"", false),
+        ("zeros", &[0; 9000], false),
+        ("tables without a header", &unfinished, false),
+        ("something else", b"hello", true),
+    ];
+    for (name, content, set_aside) in cases {
+        let fs = with_content(content);
+        let (_, recovery) = open(&fs, config()).expect("opens");
+        assert_eq!((recovery.damage.len(), recovery.notes.len()), (0, 1), "{name}: {recovery:?}");
+        let kept = fs.content(&Path::new(DIR).join("quarantine").join(segment_name(1)));
+        assert_eq!(kept.is_some(), *set_aside, "{name}");
+        assert_eq!(fs.content(&Path::new(DIR).join(segment_name(1))), None, "{name}");
+    }
 }
