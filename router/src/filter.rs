@@ -1,7 +1,7 @@
 //! Topic filters: parsing with `$share` [MQTT5 4.7, 4.8.2], and the naive matcher.
 //!
 //! Sessions parse what a SUBSCRIBE or UNSUBSCRIBE brought; every index of this crate takes the text
-//! of a filter that was parsed here. [`matches`] is the plain reading of the specification: the
+//! of a filter that was parsed here. [`matches()`] is the plain reading of the specification: the
 //! indexes are tested against it, and it serves wherever there is one filter and one topic.
 
 use crate::topic::{is_dollar, levels, split_level};
@@ -117,7 +117,7 @@ impl<'a> Filter<'a> {
         if wildcard_first { None } else { self.text.get(..self.literal_bytes) }
     }
 
-    /// Whether this filter takes the topic; see [`matches`].
+    /// Whether this filter takes the topic; see [`matches()`].
     pub fn matches(&self, topic: &str) -> bool {
         matches(self.text, topic)
     }
