@@ -28,6 +28,11 @@ pub mod file;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 
+#[cfg(any(test, feature = "sim"))]
+mod mend;
+#[cfg(any(test, feature = "sim"))]
+pub use mend::mend;
+
 mod group;
 mod segment;
 mod streams;
