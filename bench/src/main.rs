@@ -1,2 +1,72 @@
-//! Drills.
-fn main() {}
+//! `millrace-bench`: drills against a broker that it sees only as a process and over the network, as its users do.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod drill;
+mod random;
+
+/// What `millrace-bench` understands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "millrace-bench",
+    version,
+    about = "Drills against the Millrace broker",
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Drill(drill::DrillArgs),
+}
+
+fn main() -> ExitCode {
+    let Command::Drill(args) = Cli::parse().command;
+    match drill::run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn usage() {
+        Cli::command().debug_assert();
+        let cases = [
+            ("drill", true),
+            ("drill --broker target/release/millrace --kills 10 --publishers 4", true),
+            ("drill --seconds-between 0.5 --qos 2 --window 1 --rate 0 --data d --seed 7", true),
+            ("drill --kills 0", true),
+            ("", false),
+            ("load", false),
+            ("drill --qos 0", false),
+            ("drill --qos 3", false),
+            ("drill --publishers 0", false),
+            ("drill --window 0", false),
+            ("drill --window 1025", false),
+            ("drill --seconds-between 0", false),
+            ("drill --seconds-between -1", false),
+            ("drill --seconds-between nan", false),
+        ];
+        for (line, ok) in cases {
+            let words = std::iter::once("millrace-bench").chain(line.split_whitespace());
+            let parsed = Cli::try_parse_from(words);
+            assert_eq!(parsed.is_ok(), ok, "{line}: {parsed:?}");
+        }
+    }
+}
