@@ -33,6 +33,9 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     }
     let _ = stop.recv();
     let (counters, log) = node.stop()?;
+    for (what, count) in counters.losses() {
+        warn!("{count} {what}");
+    }
     let (p50, p99, max) = log.sync_p50_p99_max_us();
     info!(
         "{} connections, {} messages in, {} out; {} records in {} groups, fdatasync {p50} / {p99} / {max} µs (median, 99 %, most)",

@@ -36,13 +36,29 @@ impl Core {
         let who = Who { client_id, username: connect.username.unwrap_or_default() };
         let taken = self.hooks.taken(&event);
         // A record too large for its hook does not keep a client out.
-        if self.hooks.room(taken, self.now, who, event) == Room::Full {
+        if self.hooks.room(taken, self.now, who, event) == Room::Full || !self.has_room_for_end(connect, who)
+        {
             return Next::Hold;
         }
         self.take_over(client_id);
         self.begin(index, connect, client_id, assigned.is_some());
         self.hooks.append(taken, self.now, who, event, None);
         Next::Go
+    }
+
+    /// Whether there is room for what the end of this connection will record. Nobody can be made to wait then, so
+    /// those records may exceed the ring; asking here bounds them by the connections that were let in while there
+    /// was room.
+    fn has_room_for_end(&mut self, connect: &Connect<'_>, who: Who<'_>) -> bool {
+        let end = EventData::Disconnected { reason: "keepalive_timeout" };
+        let taken = self.hooks.taken(&end);
+        if self.hooks.room(taken, self.now, who, end) == Room::Full {
+            return false;
+        }
+        let Some(Will { topic, payload, qos, .. }) = connect.will else { return true };
+        let will = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
+        let taken = self.hooks.taken(&will);
+        self.hooks.room(taken, self.now, who, will) != Room::Full
     }
 
     /// What a CONNECT may ask for.

@@ -34,6 +34,19 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What was lost or refused, with its name; empty when nothing was.
+    pub fn losses(&self) -> Vec<(&'static str, u64)> {
+        let all = [
+            ("connections turned away at max_connections", self.turned_away),
+            ("QoS 0 messages dropped for clients that do not read", self.dropped_slow),
+            ("messages dropped at max_queued_messages or max_queued_bytes", self.dropped_queue_full),
+            ("messages dropped that were larger than their receiver takes", self.dropped_too_large),
+            ("messages refused at max_record_bytes", self.refused_too_large),
+            ("records left out at max_record_bytes", self.records_too_large),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// Adds another core's.
     pub fn add(&mut self, other: &Counters) {
         let Counters {

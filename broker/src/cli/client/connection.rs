@@ -37,9 +37,9 @@ pub(super) enum Input {
     /// A line of standard input, without its end.
     Line(Vec<u8>),
     /// The end of standard input.
-    EndOfInput,
+    Eof,
     /// Standard input cannot be read.
-    InputFailed(String),
+    Unreadable(String),
     /// SIGINT or SIGTERM.
     Interrupted,
 }
@@ -51,7 +51,7 @@ pub(super) enum Next {
     /// A line of standard input.
     Line(Vec<u8>),
     /// The end of standard input.
-    EndOfInput,
+    Eof,
     /// SIGINT or SIGTERM.
     Interrupted,
     /// The deadline has passed.
@@ -132,6 +132,16 @@ impl Connection {
         self.version
     }
 
+    /// The reason of a PUBREL or PUBCOMP. MQTT 3 has none there, and answers whether the id is known or not
+    /// [MQTT-4.3.3-2].
+    pub(super) fn known_id(&self, known: bool) -> ReasonCode {
+        if known || self.version != Version::V5 {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        }
+    }
+
     /// For a thread that has something to report.
     pub(super) fn sender(&self) -> SyncSender<Input> {
         self.sender.clone()
@@ -187,8 +197,8 @@ impl Connection {
                 },
                 Ok(Input::Closed(why)) => return Err(format!("connection lost: {why}")),
                 Ok(Input::Line(line)) => return Ok(Next::Line(line)),
-                Ok(Input::EndOfInput) => return Ok(Next::EndOfInput),
-                Ok(Input::InputFailed(why)) => return Err(format!("cannot read standard input: {why}")),
+                Ok(Input::Eof) => return Ok(Next::Eof),
+                Ok(Input::Unreadable(why)) => return Err(format!("cannot read standard input: {why}")),
                 Ok(Input::Interrupted) => return Ok(Next::Interrupted),
                 Err(RecvTimeoutError::Timeout) => {}
                 // Not while `self.sender` lives.

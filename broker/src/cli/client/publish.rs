@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use millrace_codec::{Ack, Packet, Publish, QoS, ReasonCode};
+use millrace_codec::{Ack, Packet, Publish, QoS};
 
 use super::connection::{Connection, Input, Next, RawPacket, because, spawn};
 use super::{ConnectArgs, qos, seconds, topic};
@@ -151,7 +151,7 @@ impl Publisher<'_> {
                     allowed = allowed.saturating_sub(1);
                     self.send(&line)?;
                 }
-                Next::EndOfInput | Next::Interrupted => return Ok(()),
+                Next::Eof | Next::Interrupted => return Ok(()),
                 _ => {}
             }
         }
@@ -188,11 +188,11 @@ impl Publisher<'_> {
         match packet.decode(self.connection.version())? {
             Packet::PubAck(ack) if self.args.qos == QoS::AtLeastOnce => self.done(&ack),
             Packet::PubRec(ack) if self.args.qos == QoS::ExactlyOnce && ack.reason.is_error() => {
-                self.done(&ack)
+                self.done(&ack);
             }
             Packet::PubRec(ack) if self.args.qos == QoS::ExactlyOnce => {
                 let known = self.waiting.get_mut(&ack.packet_id).map(|received| *received = true).is_some();
-                let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+                let reason = self.connection.known_id(known);
                 self.last_progress = Instant::now();
                 let release = Ack { packet_id: ack.packet_id, reason, properties: Default::default() };
                 self.connection.send(&Packet::PubRel(release))?;
@@ -232,12 +232,12 @@ fn read_lines(permits: &Receiver<()>, to_main: &SyncSender<Input>) {
     while permits.recv().is_ok() {
         let mut line = Vec::new();
         let last = match (&mut input).take(PAYLOAD_BYTES_MAX + 1).read_until(b'\n', &mut line) {
-            Ok(0) => Some(Input::EndOfInput),
+            Ok(0) => Some(Input::Eof),
             Ok(_) if line.len() as u64 > PAYLOAD_BYTES_MAX => {
-                Some(Input::InputFailed("a line is longer than a message can be".to_owned()))
+                Some(Input::Unreadable("a line is longer than a message can be".to_owned()))
             }
             Ok(_) => None,
-            Err(error) => Some(Input::InputFailed(error.to_string())),
+            Err(error) => Some(Input::Unreadable(error.to_string())),
         };
         let is_last = last.is_some();
         if line.last() == Some(&b'\n') {

@@ -117,7 +117,7 @@ impl<W: Write> Subscriber<'_, W> {
                 Next::Deadline => {
                     return Err(format!("timeout: no SUBACK in {} s", ANSWER_TIMEOUT.as_secs()));
                 }
-                Next::Line(_) | Next::EndOfInput => {}
+                Next::Line(_) | Next::Eof => {}
             }
         };
         if end == End::Count {
@@ -176,10 +176,7 @@ impl<W: Write> Subscriber<'_, W> {
             Packet::Publish(publish) => self.message(&publish, print),
             Packet::PubRel(ack) => {
                 let known = self.unreleased.remove(&ack.packet_id);
-                let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-                // In MQTT 3 a PUBCOMP has no reason, and answers every PUBREL [MQTT-4.3.3-2].
-                let reason =
-                    if self.connection.version() == Version::V5 { reason } else { ReasonCode::Success };
+                let reason = self.connection.known_id(known);
                 let ack = Ack { packet_id: ack.packet_id, reason, properties: Default::default() };
                 self.connection.send(&Packet::PubComp(ack))?;
                 Ok(None)
@@ -238,7 +235,7 @@ impl<W: Write> Subscriber<'_, W> {
                     self.packet(&packet, false)?;
                 }
                 Next::Deadline | Next::Interrupted => break,
-                Next::Line(_) | Next::EndOfInput => {}
+                Next::Line(_) | Next::Eof => {}
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-use millrace_codec::{ConnAck, Disconnect, Property, PropertyBuf, Version};
+use millrace_codec::{ConnAck, Disconnect, Property, PropertyBuf, ReasonCode, Version};
 
 use super::super::connection::Connection;
 use super::super::fake::{Answers, args, broker};
@@ -19,7 +19,7 @@ fn good(packet: &Packet<'_>, answers: &mut Answers) -> bool {
             answers.send(&Packet::PubRec(ack(publish.packet_id, ReasonCode::Success)));
         }
         Packet::PubRel(release) => {
-            answers.send(&Packet::PubComp(ack(release.packet_id, ReasonCode::Success)))
+            answers.send(&Packet::PubComp(ack(release.packet_id, ReasonCode::Success)));
         }
         _ => {}
     }

@@ -4,6 +4,9 @@ use super::super::connection::Connection;
 use super::super::fake::{Answers, args, broker};
 use super::*;
 
+/// QoS, packet id, DUP and payload.
+type Sent = (u8, u16, bool, &'static [u8]);
+
 fn publish(qos: QoS, packet_id: u16, dup: bool, payload: &'static [u8]) -> Packet<'static> {
     Packet::Publish(Publish {
         dup,
@@ -21,7 +24,7 @@ fn publish(qos: QoS, packet_id: u16, dup: bool, payload: &'static [u8]) -> Packe
 fn run(
     line: &str,
     codes: &'static [u8],
-    messages: &'static [(u8, u16, bool, &'static [u8])],
+    messages: &'static [Sent],
 ) -> (Result<(), String>, String, Vec<String>) {
     let version = if line.contains("-V 5") { Version::V5 } else { Version::V311 };
     let (port, broker) = broker(version, move |packet: &Packet<'_>, answers: &mut Answers| {
@@ -53,7 +56,7 @@ fn names(log: &[String]) -> Vec<&str> {
 
 #[test]
 fn messages_are_printed_and_acknowledged() {
-    let cases: &[(&str, &'static [(u8, u16, bool, &'static [u8])], &str, &[&str])] = &[
+    let cases: &[(&str, &'static [Sent], &str, &[&str])] = &[
         ("-t a/b -C 1", &[(0, 0, false, b"x")], "x\n", &["Disconnect"]),
         ("-t a/b -C 2", &[(0, 0, false, b"x"), (0, 0, false, b"")], "x\n\n", &["Disconnect"]),
         ("-t a/b -C 1 -v", &[(0, 0, false, b"x y")], "a/b x y\n", &["Disconnect"]),
