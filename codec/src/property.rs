@@ -172,6 +172,7 @@ impl<'a> IntoIterator for Properties<'a> {
 }
 
 /// The properties of a list, in the order of the wire.
+#[derive(Clone)]
 pub struct PropertiesIter<'a> {
     reader: Reader<'a>,
 }

@@ -7,6 +7,7 @@ use crate::{Error, utf8};
 
 const TRUNCATED: Error = Error::malformed("packet ends inside a field");
 
+#[derive(Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }

@@ -64,7 +64,9 @@ impl Vector {
         self.bytes().first().copied().and_then(PacketType::from_first)
     }
 
-    /// The reason code of the refusal, if the bytes are invalid.
+    /// The reason code of the refusal, if the bytes are invalid. A server refuses what only servers send
+    /// (CONNACK, SUBACK, UNSUBACK, PINGRESP) whatever is in it, so for those it may give another one; and
+    /// it can answer 5.0 only, or a CONNECT.
     #[must_use]
     pub const fn refused(&self) -> Option<ReasonCode> {
         match self.expect {

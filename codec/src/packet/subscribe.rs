@@ -126,6 +126,7 @@ impl<'a> IntoIterator for Filters<'a> {
 }
 
 /// The filters of a SUBSCRIBE with their options.
+#[derive(Clone)]
 pub struct FiltersIter<'a> {
     reader: Reader<'a>,
 }

@@ -90,6 +90,7 @@ impl<'a> IntoIterator for UnsubscribeFilters<'a> {
 }
 
 /// The filters of an UNSUBSCRIBE.
+#[derive(Clone)]
 pub struct UnsubscribeFiltersIter<'a> {
     reader: Reader<'a>,
 }
