@@ -176,6 +176,23 @@ impl SimFs {
         self.state.lock().names.keys().cloned().collect()
     }
 
+    /// The file system after the process alone was killed: readers see everything that was written,
+    /// synced or not, and what was not synced can still be lost later.
+    pub fn kill(&self) -> SimFs {
+        let state = self.state.lock();
+        let after = State {
+            inodes: state.inodes.clone(),
+            next_inode: state.next_inode,
+            names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            name_changes: state.name_changes.clone(),
+            operations: state.operations,
+            random: state.random,
+            ..State::default()
+        };
+        SimFs { state: Arc::new(Mutex::new(after)) }
+    }
+
     /// The file system after a power failure now: what was synced, and of the rest any part.
     pub fn restart(&self, seed: u64) -> (SimFs, Losses) {
         let state = self.state.lock();
@@ -286,9 +303,10 @@ fn write_some(
         if whole || random.one_in(2) {
             write(content, at, sector);
         } else if rubbish && random.one_in(4) {
+            // The whole sector, whatever else stands in it.
             losses.torn += 1;
-            let noise: Vec<u8> = sector.iter().map(|_| random.next_u64() as u8).collect();
-            write(content, at, &noise);
+            let noise: Vec<u8> = (0..SECTOR).map(|_| random.next_u64() as u8).collect();
+            write(content, at / SECTOR as u64 * SECTOR as u64, &noise);
         } else {
             losses.sectors += 1;
         }

@@ -1,6 +1,7 @@
 //! Bytes that were good once and are not: one flipped, the file cut, a sector gone.
 
 use super::super::format::{HEADER_AREA, align, segment_name};
+use super::super::mend;
 use super::*;
 
 /// Where a group begins and ends, and the topics of its records.
@@ -92,6 +93,23 @@ fn records_of_a_damaged_group_that_are_whole_are_read() {
     let offsets: Vec<u64> = records.iter().map(|record| record.offset).collect();
     assert_eq!(offsets, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
     assert_eq!(gaps, [Gap { from: 5, to: 6 }]);
+}
+
+#[test]
+fn a_group_that_contradicts_itself_is_not_taken_for_whole() {
+    let (content, groups) = small_log();
+    let from = groups[1].0 as usize;
+    // Where a number in the group stands, and what it is.
+    let cases = [("entries", 36, 3u8), ("records", 40, 3), ("sequence of its first record", 64 + 16, 3)];
+    for (name, at, value) in cases {
+        let mut bad = content.clone();
+        assert_eq!(bad[from + at], value, "{name}");
+        bad[from + at] = value - 1;
+        mend(&mut bad);
+        let (_, recovery) = open(&with_content(&bad), config()).expect("opens");
+        assert_eq!(recovery.damage.len(), 1, "{name}");
+        assert_eq!(recovery.damage[0].sequences, (3, 6), "{name}");
+    }
 }
 
 #[test]
