@@ -186,11 +186,11 @@ impl<X> RouteCache<X> {
     fn replace(&mut self, entry: Entry<X>) -> usize {
         self.counts.evictions += 1;
         let mut at = self.hand;
-        for step in 1..=EVICTION_STEPS {
+        for _ in 0..EVICTION_STEPS {
             at = self.hand;
             self.hand = if at + 1 < self.entries.len() { at + 1 } else { 0 };
             let Some(looked_at) = self.entries.get_mut(at) else { continue };
-            if !std::mem::take(&mut looked_at.used) || step == EVICTION_STEPS {
+            if !std::mem::take(&mut looked_at.used) {
                 break;
             }
         }

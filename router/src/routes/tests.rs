@@ -4,7 +4,9 @@ use crate::testing;
 use crate::{CacheCounts, RouteCache};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 /// What every core has added: filter, core, durable.
 type Model = Vec<(String, usize, bool)>;
@@ -316,4 +318,54 @@ fn churn_never_hides_a_filter_that_stays() {
     });
     assert_eq!(routes.lookup("a/b"), stays);
     assert_eq!(routes.len(), 3);
+}
+
+/// A reader that never stops asking, so that it also asks between the steps of a change: what it keeps
+/// from there must not outlive the change. It says which state it has checked; the writer waits for it.
+#[test]
+fn what_a_reader_keeps_from_amid_a_change_is_soon_stale() {
+    let routes = Routes::with_shards(29, 1);
+    let (state, checked) = (AtomicU64::new(0), AtomicU64::new(0));
+    const DONE: u64 = u64::MAX;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = Instant::now();
+            for round in 1..=40_000 {
+                // Odd states have the filter.
+                if round % 2 == 1 {
+                    routes.add("a/+", 3, true);
+                } else {
+                    routes.remove("a/+", 3);
+                }
+                state.store(round, Ordering::Release);
+                while checked.load(Ordering::Acquire) != round && !checked_failed(&checked) {
+                    std::hint::spin_loop();
+                }
+                if round % 2 == 0 && begin.elapsed() > Duration::from_secs(2) || checked_failed(&checked) {
+                    break;
+                }
+            }
+            state.store(DONE, Ordering::Release);
+        });
+        let mut cache = RouteCache::new(8, 4);
+        loop {
+            let now = state.load(Ordering::Acquire);
+            let found = cache.get(&routes, "a/b", |_| ()).0.interested != 0;
+            if now == DONE {
+                break;
+            }
+            if now != checked.load(Ordering::Relaxed) {
+                let right = found == (now % 2 == 1);
+                checked.store(if right { now } else { DONE }, Ordering::Release);
+                assert!(right, "state {now}: {found}");
+            }
+        }
+        assert!(cache.counts().stale > 10);
+    });
+    assert!(routes.is_as_new());
+}
+
+/// The reader above has found a mistake and gone.
+fn checked_failed(checked: &AtomicU64) -> bool {
+    checked.load(Ordering::Acquire) == u64::MAX
 }
