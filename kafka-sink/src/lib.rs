@@ -8,6 +8,10 @@
 //! This crate knows nothing of MQTT packets, sessions or sockets.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod event;
 mod rule;

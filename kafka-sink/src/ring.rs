@@ -362,15 +362,15 @@ impl Producer {
     }
 
     fn credit_mut(&mut self, rule: u32) -> &mut RuleCredit {
-        let at = match self.credits.binary_search_by_key(&rule, |slot| slot.rule) {
-            Ok(at) => at,
+        #[expect(clippy::indexing_slicing, reason = "found there, or put there just now")]
+        match self.credits.binary_search_by_key(&rule, |slot| slot.rule) {
+            Ok(at) => &mut self.credits[at],
             Err(at) => {
                 let credit = Credit { room_at: AtomicU64::new(u64::MAX), ..Credit::default() };
                 self.credits.insert(at, RuleCredit { rule, credit: Arc::new(credit), unflushed: 0 });
-                at
+                &mut self.credits[at]
             }
-        };
-        &mut self.credits[at]
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Little-endian fields: written into a `Vec`, read by a bounded reader that never panics.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 pub(crate) fn put_u16(out: &mut Vec<u8>, value: u16) {
     out.extend_from_slice(&value.to_le_bytes());
 }
@@ -12,6 +14,18 @@ pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// Writes over what stands at `at`; nothing if it does not fit, which callers rule out.
+pub(crate) fn put_at(out: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = out.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// The bytes from `at` on.
+pub(crate) fn from(bytes: &[u8], at: usize) -> &[u8] {
+    bytes.get(at..).unwrap_or_default()
+}
+
 /// A text of at most 255 bytes behind its length.
 pub(crate) fn put_str8(out: &mut Vec<u8>, text: &str) {
     let text = clip(text, usize::from(u8::MAX));
@@ -21,7 +35,7 @@ pub(crate) fn put_str8(out: &mut Vec<u8>, text: &str) {
 
 /// The longest start of `text` that has at most `bytes_max` bytes.
 pub(crate) fn clip(text: &str, bytes_max: usize) -> &str {
-    if text.len() <= bytes_max { text } else { &text[..text.floor_char_boundary(bytes_max)] }
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
 /// Reads fields from a slice; `None` where the slice ends too early.

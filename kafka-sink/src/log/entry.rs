@@ -34,7 +34,7 @@
 
 use std::net::IpAddr;
 
-use super::bytes::{Input, clip, put_str8, put_u16, put_u32, put_u64};
+use super::bytes::{Input, clip, from, put_at, put_str8, put_u16, put_u32, put_u64};
 use super::format::crc_seed;
 use crate::event::{Event, EventData, EventKind};
 use crate::rule::Rule;
@@ -147,11 +147,11 @@ pub(crate) fn record_stream(entry: &[u8]) -> Option<(&str, usize)> {
 
 /// Fills in what only the log thread knows, and the CRC.
 pub(crate) fn number_record(entry: &mut [u8], seed: u32, run: u32, sequence: u64, offset: u64) {
-    entry[12..16].copy_from_slice(&run.to_le_bytes());
-    entry[16..24].copy_from_slice(&sequence.to_le_bytes());
-    entry[24..32].copy_from_slice(&offset.to_le_bytes());
-    let crc = crc32c::crc32c_append(seed, &entry[4..]);
-    entry[..4].copy_from_slice(&crc.to_le_bytes());
+    put_at(entry, 12, &run.to_le_bytes());
+    put_at(entry, 16, &sequence.to_le_bytes());
+    put_at(entry, 24, &offset.to_le_bytes());
+    let crc = crc32c::crc32c_append(seed, from(entry, 4));
+    put_at(entry, 0, &crc.to_le_bytes());
 }
 
 /// Appends a control entry of `kind` whose fields `fields` writes.
@@ -161,9 +161,9 @@ fn append_control(out: &mut Vec<u8>, id: u64, kind: u8, fields: impl FnOnce(&mut
     out.push(kind);
     fields(out);
     let len = (out.len() - start - PREFIX) as u32;
-    out[start + 4..start + 8].copy_from_slice(&len.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc_seed(id), &out[start + 4..]);
-    out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+    put_at(out, start + 4, &len.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc_seed(id), from(out, start + 4));
+    put_at(out, start, &crc.to_le_bytes());
 }
 
 /// Appends the next offset of every stream.

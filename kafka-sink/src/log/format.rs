@@ -53,7 +53,7 @@
 //! | streams | 72..76 | count, each: u8 length, name, first offset, next offset, records, position of the first group (u64) |
 //! | trailer | last 16 | `MREN`, footer length, segment id; the file ends here |
 
-use super::bytes::{Input, put_str8, put_u16, put_u32, put_u64};
+use super::bytes::{Input, from, put_at, put_str8, put_u16, put_u32, put_u64};
 
 pub(crate) const VERSION: u32 = 1;
 /// Bytes before the first group.
@@ -144,7 +144,7 @@ impl Header {
         put_u16(&mut one, node.len() as u16);
         one.extend_from_slice(node.as_bytes());
         let len = one.len() as u32 + 4;
-        one[12..16].copy_from_slice(&len.to_le_bytes());
+        put_at(&mut one, 12, &len.to_le_bytes());
         let crc = crc32c::crc32c(&one);
         put_u32(&mut one, crc);
         let mut area = one.clone();
@@ -242,9 +242,9 @@ impl GroupHead {
         put_u32(&mut head, self.run);
         put_u64(&mut head, self.written_ms);
         put_u64(&mut head, 0);
-        let crc = crc32c::crc32c_append(crc_seed(id), &head[8..]);
-        head[4..8].copy_from_slice(&crc.to_le_bytes());
-        group[..GROUP_HEADER].copy_from_slice(&head);
+        let crc = crc32c::crc32c_append(crc_seed(id), from(&head, 8));
+        put_at(&mut head, 4, &crc.to_le_bytes());
+        put_at(group, 0, &head);
         group.extend_from_slice(END_MAGIC);
         put_u32(group, crc);
         group.resize(align(group.len() as u64) as usize, 0);
@@ -344,9 +344,9 @@ impl Footer {
         out.extend_from_slice(TRAILER_MAGIC);
         put_u32(&mut out, len);
         put_u64(&mut out, id);
-        out[8..12].copy_from_slice(&len.to_le_bytes());
-        let crc = crc32c::crc32c_append(crc_seed(id), &out[8..]);
-        out[4..8].copy_from_slice(&crc.to_le_bytes());
+        put_at(&mut out, 8, &len.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc_seed(id), from(&out, 8));
+        put_at(&mut out, 4, &crc.to_le_bytes());
         out
     }
 

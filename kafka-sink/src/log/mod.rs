@@ -190,6 +190,7 @@ pub struct LogStats {
 }
 
 impl LogStats {
+    #[expect(clippy::expect_used, reason = "the bounds are constants, and valid")]
     fn new() -> LogStats {
         // 1 µs to 60 s at two digits, 20 KiB.
         let sync_us = Histogram::new_with_bounds(1, 60_000_000, 2).expect("constant bounds are valid");

@@ -4,6 +4,8 @@
 //! Goes up to the last complete group, steps over damage and over what retention has deleted (and
 //! says which offsets are missing), and heeds "supersedes from". Takes no lock and writes nothing.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -138,7 +140,7 @@ impl Reader {
                 && let Some(record) = self.pending.pop_front()
             {
                 out.push(record);
-                count += 1;
+                count = count.saturating_add(1);
             }
             if count == max || !self.read_on()? {
                 return Ok(count);

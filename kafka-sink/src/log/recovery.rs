@@ -7,6 +7,8 @@
 //! earlier run has synced is ever written over. A power failure during all this changes nothing:
 //! the next start finds the same again.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
@@ -47,7 +49,7 @@ pub(crate) fn recover(
     pass.state.clean = segments.is_empty();
     let headers: Vec<Header> = segments.iter().map(|(_, segment)| segment.header.clone()).collect();
     for (index, (path, segment)) in segments.into_iter().enumerate() {
-        let later = headers.get(index + 1..).unwrap_or_default();
+        let later = headers.get(index.saturating_add(1)..).unwrap_or_default();
         pass.take_segment(&path, segment, later)?;
     }
     let Pass { mut report, mut state, .. } = pass;
@@ -224,9 +226,8 @@ impl Pass<'_> {
         let bytes = segment.file.len().map_err(LogError::io("read", path))?;
         // Streams without records in this segment are known from its table only.
         let mut scanner = Scanner::new(segment, false);
-        if let Found::Group { .. } = scanner.next().map_err(LogError::io("read", path))? {
-            self.take_table(&scanner);
-        }
+        scanner.next().map_err(LogError::io("read", path))?;
+        self.take_table(&scanner);
         self.keep(path, footer, Closed { number, bytes, last_ms: footer.last_ms });
         Ok(())
     }
@@ -235,7 +236,7 @@ impl Pass<'_> {
         if footer.first_sequence == footer.next_sequence {
             self.state.empty.push(path.to_owned());
         } else {
-            self.report.segments += 1;
+            self.report.segments = self.report.segments.saturating_add(1);
             self.state.retention.add(closed);
         }
     }
@@ -256,7 +257,7 @@ impl Pass<'_> {
         let end = loop {
             match scanner.next().map_err(LogError::io("read", path))? {
                 Found::Group { at, head } => {
-                    held.groups += 1;
+                    held.groups = held.groups.saturating_add(1);
                     held.last_ms = held.last_ms.max(head.written_ms);
                     held.take_records(&scanner, at);
                     self.take_table(&scanner);
@@ -381,7 +382,7 @@ fn written_len(file: &dyn File, from: u64, to: u64) -> io::Result<u64> {
         }
         let chunk = buffer.get(..read).unwrap_or_default();
         if let Some(index) = chunk.iter().rposition(|&byte| byte != 0) {
-            last = at.saturating_add(index as u64 + 1);
+            last = at.saturating_add(index as u64).saturating_add(1);
         }
         at = at.saturating_add(read as u64);
     }

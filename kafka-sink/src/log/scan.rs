@@ -7,6 +7,8 @@
 //!
 //! Memory is bounded by the length of the file, whatever lengths its bytes claim.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::io;
 use std::ops::Range;
 use std::path::Path;

@@ -113,6 +113,20 @@ fn a_group_that_contradicts_itself_is_not_taken_for_whole() {
 }
 
 #[test]
+fn an_older_group_in_the_place_of_a_newer_one_does_not_count() {
+    let (mut content, groups) = small_log();
+    let (from, to) = (groups[0].0 as usize, groups[1].0 as usize);
+    let place = groups[2].0 as usize;
+    content.copy_within(from..to, place);
+    let fs = with_content(&content);
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!((recovery.damage.len(), recovery.next_sequence), (1, 12));
+    assert_eq!(recovery.damage[0].sequences, (6, 9));
+    let (records, gaps) = read_all(&fs, "s", From::Beginning);
+    assert_eq!((records.len(), gaps), (9, vec![Gap { from: 6, to: 9 }]));
+}
+
+#[test]
 fn damage_is_copied_with_a_report_and_named_in_the_lines() {
     let (mut content, groups) = small_log();
     let (from, _, _) = groups[1];

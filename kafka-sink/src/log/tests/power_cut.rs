@@ -2,7 +2,7 @@
 //! acknowledged is there, exactly once, in order, under the sequence and offset it was given; then
 //! the history goes on, and the power fails again.
 //!
-//! `MILLRACE_SEEDS` sets the number of histories (default 300).
+//! `MILLRACE_SEEDS` sets the number of histories (default 200).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -335,7 +335,7 @@ fn faults(random: &mut Random, operations: u64) -> Vec<(u64, Fault)> {
 
 #[test]
 fn whatever_was_acknowledged_survives_a_power_cut_at_any_operation() {
-    let seeds = std::env::var("MILLRACE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let seeds = std::env::var("MILLRACE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let mut marks = Marks::default();
     for seed in 0..seeds {
         // How long the history is without a cut.
