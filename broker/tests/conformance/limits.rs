@@ -1,0 +1,301 @@
+//! Receive maximum, maximum packet size and the other limits that a client can meet.
+
+use crate::script::{Case, run_all};
+use crate::support::{Broker, RAW_DEADLINE, Raw, Read};
+use millrace_codec::{Packet, Publish, QoS, Version, push_varint};
+
+const OF_THE_CLIENT: &[Case] = &[
+    (
+        "v5_3_1_2_11_3_receive_maximum_of_the_client",
+        r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 2
+        b connect 5
+        b pub %/t 1 1
+        b pub %/t 2 2
+        b pub %/t 1 3
+        a < 32 { "%/t" @1 {} '1' }
+        a quiet
+        a > 40 { @1 }
+        a < 34 { "%/t" @2 {} '2' }
+        a > 50 { @2 }
+        a < 62 { @2 }
+        a quiet
+        a > 70 { @2 }
+        a < 32 { "%/t" @3 {} '3' }
+        a > 40 { @3 }
+        a quiet"#,
+    ),
+    (
+        "v5_3_3_4_7_a_refused_qos_2_message_makes_room",
+        r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 2
+        b connect 5
+        b pub %/t 2 1
+        b pub %/t 2 2
+        a < 34 { "%/t" @1 {} '1' }
+        a > 50 { @1 80 }
+        a < 34 { "%/t" @2 {} '2' }"#,
+    ),
+    (
+        "v5_3_3_4_9_an_error_in_puback_makes_room",
+        r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 1
+        b connect 5
+        b pub %/t 1 1
+        b pub %/t 1 2
+        a < 32 { "%/t" @1 {} '1' }
+        a > 40 { @1 97 }
+        a < 32 { "%/t" @2 {} '2' }"#,
+    ),
+    (
+        "v5_3_3_4_qos_0_needs_no_room",
+        r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 1
+        b connect 5
+        b pub %/t 1 1
+        b pub %/t 0 2
+        a < 32 { "%/t" @1 {} '1' }
+        a < 30 { "%/t" {} '2' }"#,
+    ),
+    (
+        "v5_3_1_2_25_maximum_packet_size_of_the_client",
+        r#"a > 10 { "MQTT" 05 02 003C { 27 00000040 } "%a" }
+        a <* 20 11 00 00
+        c connect 5
+        a sub %/t 1
+        c sub %/t 1
+        b connect 5
+        b > 32 { "%/t" 0001 {} 78*100 } 30 { "%/t" {} 78*100 } 32 { "%/t" 0002 {} 'x' }
+        b < 40 { 0001 }
+        b < 40 { 0002 }
+        c < 32 { "%/t" @1 {} 78*100 }
+        c < 30 { "%/t" {} 78*100 }
+        c < 32 { "%/t" @2 {} 'x' }
+        a < 32 { "%/t" @3 {} 'x' }
+        a quiet"#,
+    ),
+    (
+        "v5_3_1_2_25_properties_count",
+        r#"a > 10 { "MQTT" 05 02 003C { 27 00000040 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 0
+        b connect 5
+        b > 30 { "%/t" { 26 [6B*60] "v" } 'x' } 30 { "%/t" {} 'y' }
+        a < 30 { "%/t" {} 'y' }"#,
+    ),
+];
+
+#[test]
+fn of_the_client() {
+    run_all(&[], OF_THE_CLIENT);
+}
+
+const OF_THE_SERVER: &[Case] = &[
+    (
+        "v5_3_3_4_9_receive_maximum_exceeded",
+        r#"b connect 5
+        b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' }
+        b < 50 { 0001 }
+        b < 50 { 0002 }
+        b > 34 { "%/t" 0003 {} 'x' }
+        b < E0 { 93 }
+        b closed"#,
+    ),
+    (
+        "v5_3_3_4_9_released_ids_do_not_count",
+        r#"b connect 5
+        b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' }
+        b < 50 { 0001 }
+        b < 50 { 0002 }
+        b > 62 { 0002 }
+        b < 70 { 0002 }
+        b > 34 { "%/t" 0003 {} 'x' }
+        b < 50 { 0003 }"#,
+    ),
+    (
+        "v5_3_3_4_9_repeated_ids_do_not_count",
+        r#"b connect 5
+        b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' } 3C { "%/t" 0001 {} 'x' }
+        b < 50 { 0001 }
+        b < 50 { 0002 }
+        b < 50 { 0001 }"#,
+    ),
+    // 3.x knows no receive maximum: the third message waits, without being lost, until an id is released.
+    (
+        "v311_4_3_3_a_third_message_waits",
+        r#"a connect 311
+        b connect 311
+        a sub %/t 0
+        b > 34 { "%/t" 0001 '1' } 34 { "%/t" 0002 '2' } 34 { "%/t" 0003 '3' }
+        b < 50 { 0001 }
+        b < 50 { 0002 }
+        b quiet
+        b > 62 { 0001 }
+        b < 70 { 0001 }
+        b < 50 { 0003 }
+        b > 62 { 0002 } 62 { 0003 }
+        b < 70 { 0002 }
+        b < 70 { 0003 }
+        a < 30 { "%/t" '1' }
+        a < 30 { "%/t" '2' }
+        a < 30 { "%/t" '3' }
+        a quiet"#,
+    ),
+    (
+        "v31_4_3_a_third_message_waits_in_one_write_with_its_release",
+        r#"b connect 31
+        b > 34 { "%/t" 0001 '1' } 34 { "%/t" 0002 '2' } 34 { "%/t" 0003 '3' } 62 { 0001 } 62 { 0002 } 32 { "%/t" 0004 '4' }
+        b < 50 { 0001 }
+        b < 50 { 0002 }
+        b < 70 { 0001 }
+        b < 70 { 0002 }
+        b < 50 { 0003 }
+        b < 40 { 0004 }"#,
+    ),
+    (
+        "v5_3_8_4_quota_of_subscriptions",
+        r#"a connect 5
+        a > 82 { 0001 {} "%/1" 01 "%/2" 01 "%/3" 01 "%/1" 00 }
+        a < 90 { 0001 {} 01019700 }
+        a > A2 { 0002 {} "%/1" }
+        a < B0 { 0002 {} 00 }
+        a sub %/3 1"#,
+    ),
+    (
+        "v311_3_9_3_2_quota_of_subscriptions",
+        r#"a connect 311
+        a > 82 { 0001 "%/1" 01 "%/2" 01 "%/3" 01 }
+        a < 90 { 0001 010180 }"#,
+    ),
+    ("v5_3_2_2_3_6_too_large", "a connect 5\n a > 30 { \"%/t\" {} 78*300 }\n a < E0 { 95 }\n a closed"),
+    ("v311_too_large", "a connect 311\n a > 30 { \"%/t\" 78*300 }\n a closed"),
+    ("v5_too_large_by_its_header_alone", "a connect 5\n a > 30 FFFFFF7F\n a < E0 { 95 }\n a closed"),
+    ("v5_connect_too_large", "a > 10 { \"MQTT\" 05 06 003C {} \"%a\" {} \"%/w\" [78*300] }\n a closed"),
+];
+
+#[test]
+fn of_the_server() {
+    run_all(
+        &["limits.receive_maximum=2", "limits.max_subscriptions=2", "limits.max_packet_size=256"],
+        OF_THE_SERVER,
+    );
+}
+
+const SEND_WINDOW: &[Case] = &[(
+    "v311_4_6_messages_wait_for_acknowledgements",
+    r#"a connect 311
+        b connect 311
+        a sub %/t 1
+        b pub %/t 1 1
+        b pub %/t 1 2
+        b pub %/t 1 3
+        b pub %/t 1 4
+        a < 32 { "%/t" @1 '1' }
+        a < 32 { "%/t" @2 '2' }
+        a quiet
+        a > 40 { @1 }
+        a < 32 { "%/t" @3 '3' }
+        a > 40 { @2 } 40 { @3 }
+        a < 32 { "%/t" @4 '4' }
+        a quiet"#,
+)];
+
+#[test]
+fn the_send_window_of_3_x() {
+    run_all(&["limits.max_inflight=2"], SEND_WINDOW);
+}
+
+/// A PUBLISH of this length, fixed header included.
+fn publish_of(len: usize, version: Version) -> Vec<u8> {
+    let mut body = b"\0\x04size".to_vec();
+    body.extend((version == Version::V5).then_some(0));
+    let mut bytes = vec![0x30];
+    push_varint(len - 4, &mut bytes).expect("a length");
+    assert_eq!(bytes.len(), 4, "three bytes of length");
+    body.resize(len - 4, b'x');
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+#[test]
+fn v5_3_2_2_3_6_a_packet_of_exactly_the_maximum_passes_and_one_byte_more_does_not() {
+    const MAX: usize = 1 << 20;
+    let broker = Broker::start(&[]);
+    for version in [Version::V311, Version::V5] {
+        for (core, other) in [(0, 0), (0, 1)] {
+            let ids = [broker.client_id_on(core, "p"), broker.client_id_on(other, "s")];
+            let mut subscriber = Raw::connect(&broker, version, &ids[1]);
+            subscriber.subscribe("size", QoS::AtMostOnce);
+            let mut publisher = Raw::connect(&broker, version, &ids[0]);
+            let whole = publish_of(MAX, version);
+            publisher.send(&whole);
+            assert!(subscriber.packet() == whole, "the largest packet arrives unchanged");
+            let _ = publisher.try_send(&publish_of(MAX + 1, version));
+            let said = publisher.expect_closed();
+            let told: &[&[u8]] = if version == Version::V5 { &[&[0xe0, 1, 0x95]] } else { &[] };
+            assert_eq!(said, told);
+            subscriber.ping();
+        }
+    }
+}
+
+/// From 3.x to 5.0 a message grows by its empty properties: the limit of what comes in is no limit for what goes out.
+#[test]
+fn v311_the_largest_message_reaches_5_0() {
+    let broker = Broker::start(&[]);
+    let mut subscriber = Raw::connect(&broker, Version::V5, "s");
+    subscriber.subscribe("size", QoS::AtMostOnce);
+    let mut publisher = Raw::connect(&broker, Version::V311, "p");
+    publisher.send(&publish_of(1 << 20, Version::V311));
+    assert_eq!(subscriber.packet().len(), (1 << 20) + 1);
+}
+
+/// Thousands of messages for one client that acknowledges slowly: all arrive, in order, never more than its receive
+/// maximum at a time.
+#[test]
+fn v5_3_3_4_7_the_window_is_never_exceeded_and_the_queue_loses_nothing() {
+    const MESSAGES: u32 = 2_000;
+    const WINDOW: usize = 7;
+    let broker = Broker::start(&[]);
+    let mut properties = millrace_codec::PropertyBuf::new();
+    properties.push(millrace_codec::Property::ReceiveMaximum(WINDOW as u16)).expect("a property");
+    let hello =
+        millrace_codec::Connect { properties: properties.as_properties(), ..Raw::hello(Version::V5, "slow") };
+    let mut subscriber = Raw::connect_as(&broker, &hello);
+    subscriber.subscribe("queue/#", QoS::AtLeastOnce);
+    let mut publisher = Raw::connect(&broker, Version::V5, "fast");
+    for number in 0..MESSAGES {
+        let id = number as u16 % 500 + 1;
+        publisher.send_packet(&Packet::Publish(Publish {
+            dup: false,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            topic: "queue/t",
+            packet_id: id,
+            properties: Default::default(),
+            payload: &number.to_be_bytes(),
+        }));
+        let [high, low] = id.to_be_bytes();
+        publisher.expect(&[0x40, 2, high, low]);
+    }
+    let mut unacknowledged: Vec<u16> = Vec::new();
+    for number in 0..MESSAGES {
+        let (_, payload, _, id) = subscriber.expect_publish();
+        assert_eq!(payload, number.to_be_bytes(), "order");
+        assert!(!unacknowledged.contains(&id), "packet id {id} is in use");
+        unacknowledged.push(id);
+        if unacknowledged.len() == WINDOW {
+            let more = subscriber.read(std::time::Duration::from_millis(if number < 70 { 5 } else { 1 }));
+            assert_eq!(more, Read::Silence, "more than the receive maximum");
+            for id in unacknowledged.drain(..) {
+                let [high, low] = id.to_be_bytes();
+                subscriber.send(&[0x40, 2, high, low]);
+            }
+        }
+    }
+    assert!(subscriber.read(RAW_DEADLINE / 50) == Read::Silence);
+}
