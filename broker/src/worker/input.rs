@@ -4,7 +4,9 @@
 use super::{Core, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
-use millrace_codec::{Error, Packet, PacketType, decode, encode_pingresp, frame_header};
+use millrace_codec::{
+    Error, FrameHeader, Packet, PacketType, Version, decode, encode_pingresp, frame_header,
+};
 use mio::Token;
 use std::io::{ErrorKind, Read};
 
@@ -188,7 +190,7 @@ impl Core {
             }
             let Some(packet) = rest.get(..header.total_len()) else { return (used, Next::Go) };
             let body = &packet[header.header_len..];
-            let next = match decode(version, header.first, body) {
+            let next = match read_packet(version, header, body) {
                 Ok(Packet::Connect(connect)) => self.connect(index, &connect, rest),
                 Ok(packet) => self.packet(index, &packet),
                 Err(error) if phase == Phase::Connecting => self.illegal_connect(index, body, error),
@@ -297,7 +299,7 @@ impl Core {
             let Some(end) = at.checked_add(header.total_len()).filter(|&end| end <= input.len()) else {
                 break;
             };
-            let done = match decode(version, header.first, &input[at + header.header_len..end]) {
+            let done = match read_packet(version, header, &input[at + header.header_len..end]) {
                 Ok(Packet::PingReq) => {
                     self.ping(index);
                     true
@@ -332,6 +334,20 @@ impl Core {
     pub(super) fn session_id(&self, index: u32) -> Option<SlotId> {
         self.sessions.id_at(self.connections.at(index)?.session)
     }
+}
+
+/// Decodes a packet and, which only its version can tell, judges the form of its length.
+#[inline]
+fn read_packet(version: Version, header: FrameHeader, body: &[u8]) -> Result<Packet<'_>, Error> {
+    let packet = decode(version, header.first, body)?;
+    let version = match &packet {
+        Packet::Connect(connect) => connect.version,
+        _ => version,
+    };
+    if version == Version::V5 && !header.is_minimal() {
+        return Err(Error::malformed("remaining length longer than needed")); // [MQTT-1.5.5-1]
+    }
+    Ok(packet)
 }
 
 /// Length of the packet at the start of a held connection's input.
