@@ -202,26 +202,35 @@ impl Reader {
     /// At the end of a segment: on to the next, if there is one and this is complete.
     fn advance(&mut self) -> Result<bool, LogError> {
         let Some(current) = &mut self.current else { return Ok(false) };
-        let newer: Vec<u64> =
-            segments(&*self.fs, &self.dir)?.into_iter().filter(|&number| number > current.number).collect();
-        let opened = open_first(&*self.fs, &self.dir, &newer)?;
-        let Some((number, segment)) = opened else {
+        let newer = newer_headers(&*self.fs, &self.dir, current.number)?;
+        let Some((number, _)) = newer.first() else {
             self.idle = self.idle.wrapping_add(1);
             current.scanner.set_thorough(self.idle.is_multiple_of(THOROUGH_EVERY));
             return Ok(false);
         };
-        if current.complete {
-            self.current = Some(Current::new(number, segment));
+        if !current.complete {
+            // The writer may have appended here between our last look and its first group there.
+            current.complete(&newer);
             return Ok(true);
         }
-        // The writer may have appended here between our last look and its first group there.
-        let headers = headers(&*self.fs, &self.dir, &newer)?;
-        let superseded_from = headers.iter().filter_map(|header| header.supersedes_from).min();
-        let synced = segment.header.first_sequence;
-        current.scanner.set_bounds(superseded_from, synced.min(superseded_from.unwrap_or(synced)));
-        current.scanner.set_thorough(true);
-        current.complete = true;
+        let number = *number;
+        if let Some(segment) = open(&*self.fs, &self.dir, number)? {
+            self.enter(number, segment)?;
+        }
+        // If it was deleted just now, the next look finds another one.
         Ok(true)
+    }
+
+    /// Makes a segment the current one, with what is known of it from newer ones.
+    fn enter(&mut self, number: u64, segment: SegmentFile) -> Result<(), LogError> {
+        let node = segment.header.node.clone();
+        let mut current = Current { number, node, scanner: Scanner::new(segment, false), complete: false };
+        let newer = newer_headers(&*self.fs, &self.dir, number)?;
+        if !newer.is_empty() {
+            current.complete(&newer);
+        }
+        self.current = Some(current);
+        Ok(())
     }
 
     /// Opens the segment to begin with, if there is one yet.
@@ -236,7 +245,7 @@ impl Reader {
             }
         };
         let Some((number, segment)) = found else { return Ok(()) };
-        self.current = Some(Current::new(number, segment));
+        self.enter(number, segment)?;
         if self.from == From::End {
             self.skip_to_end()?;
         }
@@ -286,9 +295,13 @@ impl Reader {
 }
 
 impl Current {
-    fn new(number: u64, segment: SegmentFile) -> Current {
-        let node = segment.header.node.clone();
-        Current { number, node, scanner: Scanner::new(segment, false), complete: false }
+    /// Nothing more is written here: newer segments, whose headers these are, say what counts.
+    fn complete(&mut self, newer: &[(u64, Header)]) {
+        let superseded_from = newer.iter().filter_map(|(_, header)| header.supersedes_from).min();
+        let synced = newer.first().map_or(0, |(_, header)| header.first_sequence);
+        self.scanner.set_bounds(superseded_from, synced.min(superseded_from.unwrap_or(synced)));
+        self.scanner.set_thorough(true);
+        self.complete = true;
     }
 }
 
@@ -372,10 +385,11 @@ fn open_last(fs: &dyn Fs, dir: &Path, numbers: &[u64]) -> Result<Option<(u64, Se
     Ok(None)
 }
 
-fn headers(fs: &dyn Fs, dir: &Path, numbers: &[u64]) -> Result<Vec<Header>, LogError> {
-    let mut headers = Vec::with_capacity(numbers.len());
-    for &number in numbers {
-        headers.extend(open(fs, dir, number)?.map(|segment| segment.header));
+/// The headers of all segments after `number`, ascending.
+fn newer_headers(fs: &dyn Fs, dir: &Path, number: u64) -> Result<Vec<(u64, Header)>, LogError> {
+    let mut headers = Vec::new();
+    for newer in segments(fs, dir)?.into_iter().filter(|&newer| newer > number) {
+        headers.extend(open(fs, dir, newer)?.map(|segment| (newer, segment.header)));
     }
     Ok(headers)
 }

@@ -288,7 +288,10 @@ impl Pass<'_> {
         }
         let last_ms = held.last_ms;
         let footer = held.footer(scanner.expected(), end);
-        let closed = close_file(&*scanner.file, header.id, &footer);
+        // A killed process may have left groups in the page cache only. They must be on the medium
+        // before there is a footer that speaks for them.
+        let synced = scanner.file.sync_data();
+        let closed = synced.and_then(|()| close_file(&*scanner.file, header.id, &footer));
         let bytes = closed.map_err(LogError::io("close", path))?;
         self.keep(path, &footer, Closed { number: header.number, bytes, last_ms });
         Ok(())

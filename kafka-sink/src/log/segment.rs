@@ -111,7 +111,8 @@ impl Segment {
     }
 }
 
-/// Writes the footer where the groups end, cuts everything behind it and syncs.
+/// Writes the footer where the groups end, cuts everything behind it and syncs. The groups must
+/// have been synced before, or a power failure could keep the footer and not them.
 pub(crate) fn close_file(file: &dyn File, id: u64, footer: &Footer) -> std::io::Result<u64> {
     let bytes = footer.encode(id);
     file.write_at(&bytes, footer.end)?;

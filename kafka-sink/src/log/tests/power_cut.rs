@@ -2,7 +2,7 @@
 //! acknowledged is there, exactly once, in order, under the sequence and offset it was given; then
 //! the history goes on, and the power fails again.
 //!
-//! `MILLRACE_SEEDS` sets the number of histories (default 200).
+//! `MILLRACE_SEEDS` sets the number of histories (default 200), `MILLRACE_SEED` picks one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -251,8 +251,20 @@ fn add_losses(marks: &mut Marks, losses: Losses) {
     *marks += Marks { losses, ..Marks::default() };
 }
 
+/// Names the history at hand when an assertion fails.
+struct Named(u64, u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("history {} cut at operation {}", self.0, self.1);
+        }
+    }
+}
+
 /// One history, cut at operation `cut`, then twice more at random places.
 fn run_cut(seed: u64, cut: u64, faults: &[(u64, Fault)], marks: &mut Marks) {
+    let _named = Named(seed, cut);
     let mut random = Random::new(seed);
     let config = settings(&mut random);
     let groups = 3 + random.below(8);
@@ -337,7 +349,10 @@ fn faults(random: &mut Random, operations: u64) -> Vec<(u64, Fault)> {
 fn whatever_was_acknowledged_survives_a_power_cut_at_any_operation() {
     let seeds = std::env::var("MILLRACE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let mut marks = Marks::default();
-    for seed in 0..seeds {
+    // To look at one history again.
+    let first = std::env::var("MILLRACE_SEED").ok().and_then(|text| text.parse().ok());
+    let range = first.map_or(0..seeds, |first: u64| first..first + 1);
+    for seed in range {
         // How long the history is without a cut.
         let mut uncut = Marks::default();
         run_cut(seed, u64::MAX, &[], &mut uncut);
@@ -354,7 +369,7 @@ fn whatever_was_acknowledged_survives_a_power_cut_at_any_operation() {
         }
     }
     println!("{marks}");
-    if seeds >= 100 {
+    if marks.histories >= 100 {
         let rare: &[(&str, u64)] = &[
             ("torn tail", marks.torn_tails),
             ("lost creation", marks.losses.creates),
