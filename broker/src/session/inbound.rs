@@ -127,6 +127,11 @@ impl Inbound {
         if qos == QoS::ExactlyOnce { &mut self.pubrecs } else { &mut self.pubacks }
     }
 
+    /// Whether all that the client may have under way waits for its PUBREL, and nothing for us.
+    pub fn is_unreleased(&self) -> bool {
+        self.pubacks.is_empty() && self.pubrecs.is_empty() && self.received.len() >= usize::from(self.limit)
+    }
+
     /// PUBREL: forgets the packet id. `false` when it was not known (5.0: PUBCOMP with 0x92).
     pub fn release(&mut self, packet_id: u16) -> bool {
         let position = self.received.iter().position(|&known| known == packet_id);

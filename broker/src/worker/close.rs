@@ -145,6 +145,7 @@ impl Core {
     pub(super) fn on_timer(&mut self, index: u32) {
         let now = self.now.mono_ms;
         let write_timeout = self.shared.limits.write_timeout.as_millis() as u64;
+        let its_turn = self.waits_for_its_client(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
         if connection.timer_ms > now {
             return; // an older entry of the wheel
@@ -175,8 +176,8 @@ impl Core {
                     next = connection.blocked_ms + write_timeout;
                 }
                 if connection.silence_ms_max > 0 {
-                    // While we are the ones who do not read, silence proves nothing.
-                    let since = if connection.held { now } else { connection.read_ms };
+                    // While it is us that a client waits for, its silence proves nothing.
+                    let since = if connection.held && !its_turn { now } else { connection.read_ms };
                     let deadline = since + u64::from(connection.silence_ms_max);
                     if deadline <= now {
                         self.counters.timed_out += 1;

@@ -5,7 +5,7 @@ use super::{Core, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 use millrace_codec::{
-    Error, FrameHeader, Packet, PacketType, Version, decode, encode_pingresp, frame_header,
+    Error, FrameHeader, Packet, PacketType, ReasonCode, Version, decode, encode_pingresp, frame_header,
 };
 use mio::Token;
 use std::io::{ErrorKind, Read};
@@ -82,7 +82,7 @@ impl Core {
             space = (self.shared.limits.held_bytes as usize + held_packet(connection)).saturating_sub(first);
             connection.unread = true;
             if space == 0 {
-                return;
+                return self.held_to_the_brim(index);
             }
         }
         let mut buffer = std::mem::take(&mut self.scratch.read);
@@ -113,13 +113,22 @@ impl Core {
         }
     }
 
+    /// No more is read ahead. If a release were on its way, it would never be seen behind what is held.
+    fn held_to_the_brim(&mut self, index: u32) {
+        if self.waits_for_its_client(index) {
+            let reason = ReasonCode::ReceiveMaximumExceeded;
+            self.illegal(index, Error::protocol_as(reason, "more than receive_maximum unreleased"));
+        }
+    }
+
     /// The peer has closed or the connection broke.
     fn on_end(&mut self, index: u32) {
+        let hopeless = self.waits_for_its_client(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
         match connection.phase {
             Phase::Connecting | Phase::Closing => self.forget(index),
             // What was sent before the end still counts, a DISCONNECT above all.
-            Phase::Open if connection.held => connection.ended = true,
+            Phase::Open if connection.held && !hopeless => connection.ended = true,
             Phase::Open => self.close(index, Cause::Ended),
         }
     }
@@ -264,7 +273,7 @@ impl Core {
             return;
         }
         let Some(connection) = self.connections.at_mut(index) else { return };
-        if connection.ended && !connection.held {
+        if connection.ended {
             self.on_end(index);
         } else if unread {
             connection.unread = true;

@@ -111,6 +111,19 @@ impl Core {
         Ok(Way::Route)
     }
 
+    /// Whether a held connection waits for nothing but its own client: for a PUBREL of 3.x, which knows no receive
+    /// maximum. Nothing that happens here would ever try it again.
+    pub(super) fn waits_for_its_client(&mut self, index: u32) -> bool {
+        let held = self.connections.at(index).filter(|connection| connection.held);
+        let first = held.and_then(|connection| connection.input.first().copied()).unwrap_or_default();
+        if first >> 4 != PacketType::Publish as u8 || first & 0b110 == 0 {
+            return false;
+        }
+        let Some(id) = self.session_id(index) else { return false };
+        let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
+        flow.is_some_and(|flow| flow.inbound.is_unreleased())
+    }
+
     /// Reserves, then commits.
     fn admit(&mut self, index: u32, session_id: SlotId, publish: &Publish<'_>) -> Next {
         let (hooks, topic) = (&mut self.hooks, publish.topic);
