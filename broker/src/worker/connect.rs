@@ -103,11 +103,14 @@ impl Core {
         }
     }
 
-    /// Answers with a refusal and closes [MQTT-3.2.2-7].
+    /// Answers with a refusal and closes [MQTT-3.2.2-7]; for what 3.x has no code, without an answer
+    /// [MQTT-3.2.2-6 of 3.1.1].
     fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode) -> Next {
         self.counters.refused += 1;
-        let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
-        self.reply(index, version, &Packet::ConnAck(refusal));
+        if version == Version::V5 || reason.connect_return_code().is_some() {
+            let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
+            self.reply(index, version, &Packet::ConnAck(refusal));
+        }
         self.linger(index);
         Next::Gone
     }
