@@ -157,6 +157,12 @@ const REFUSED: &[Case] = &[
         a < 20 { 0090 {} }
         a closed"#,
     ),
+    // 3.x has no code for this: closed without a CONNACK.
+    (
+        "v311_3_2_2_6_will_topic_too_deep",
+        r#"a > 10 { "MQTT" 04 06 003C "%a" [2F*64] "gone" }
+        a closed"#,
+    ),
     // What follows a refused CONNECT is not looked at [MQTT-3.1.4-6].
     (
         "v5_3_1_4_6_packets_after_a_refused_connect",

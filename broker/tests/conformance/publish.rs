@@ -174,6 +174,29 @@ const DELIVERED: &[Case] = &[
         a < 30 { "%/t" }
         b < 30 { "%/t" {} }"#,
     ),
+    (
+        "v5_what_was_sent_before_the_end_counts",
+        r#"a connect 5
+        a sub %/t 1
+        b connect 5
+        b > 30 { "%/t" {} '1' } 32 { "%/t" 0001 {} '2' } 34 { "%/t" 0002 {} '3' }
+        b fin
+        b < 40 { 0001 }
+        b < 50 { 0002 }
+        b closed
+        a < 30 { "%/t" {} '1' }
+        a < 32 { "%/t" @1 {} '2' }
+        a < 32 { "%/t" @2 {} '3' }"#,
+    ),
+    (
+        "v5_what_was_sent_before_disconnect_counts",
+        r#"a connect 5
+        a sub devices/%/state 1
+        b connect 5
+        b > 30 { "devices/%/state" {} '1' } 32 { "devices/%/state" 0001 {} '2' } E0 00
+        a < 30 { "devices/%/state" {} '1' }
+        a < 32 { "devices/%/state" @1 {} '2' }"#,
+    ),
     ("v5_3_3_2_9_topic_alias", "a connect 5\n a > 30 { \"%/t\" { 23 0001 } 'x' }\n a < E0 { 94 }\n a closed"),
     (
         "v5_3_3_2_8_topic_alias_alone",

@@ -19,6 +19,7 @@ fn t12_bad_wills_leak_nothing() {
         format!("10 {{ \"MQTT\" 05 26 003C {{}} \"a\" {{ 03 [{long}] }} \"w\" [{long}] }}"),
         format!("10 {{ \"MQTT\" 05 06 003C {{}} \"a\" {{ 08 [{long}] }} [2F*3000] [{long}] }}"),
         format!("10 {{ \"MQTT\" 05 06 003C {{ 26 [{long}] [{long}] }} \"a\" {{ 02 }} \"w\" [{long}] }}"),
+        format!("10 {{ \"MQTT\" 04 06 003C \"a\" [2F*3000] [{long}] }}"),
         format!("10 {{ \"MQTT\" 04 06 003C \"a\" \"w/#\" [{long}] }}"),
         format!("10 {{ \"MQTT\" 04 06 003C \"\" [{long}] FFFF {long} }}"),
         format!("10 {{ \"MQTT\" 05 C6 003C {{}} \"a\" {{ 09 [{long}] }} \"w\" [{long}] \"user\" }}"),
