@@ -157,6 +157,44 @@ fn numbers_survive_the_segments_that_held_them() {
 }
 
 #[test]
+fn damage_at_the_end_of_a_segment_that_failed_is_loud() {
+    let fs = SimFs::new(11);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    let group = [batch(&[("s", "b")])];
+    fail_next(&fs, 1, Fault::Io);
+    assert!(writer.append_group(NOW, &group).is_err());
+    writer.append_group(NOW, &group).expect("appends");
+    let path = Path::new(DIR).join(segment_name(1));
+    let mut content = fs.content(&path).expect("there");
+    let at = content.windows(7).position(|bytes| bytes == b"payload").expect("the payload of a");
+    content[at] ^= 1;
+    fs.put(&path, &content);
+    // The second segment begins at sequence 1, so sequence 0 was on the medium.
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!(recovery.damage.len(), 1, "{recovery:?}");
+    assert_eq!(recovery.damage[0].sequences, (0, 1));
+    assert_eq!(topics(&fs, "s"), ["b"]);
+}
+
+#[test]
+fn failed_segments_without_records_are_removed() {
+    let fs = SimFs::new(12);
+    let (mut writer, _) = open(&fs, config()).expect("opens");
+    let group = [batch(&[("s", "a")])];
+    // Zeros, group, sync; later a segment is made (4) and the one before removed (1) first.
+    for sync in [2, 7, 7, 7, 7] {
+        fs.fail_at(fs.operations() + sync, Fault::Io);
+        assert!(writer.append_group(NOW, &group).is_err());
+        assert_eq!(fs.paths().len(), 1, "{:?}", fs.paths());
+    }
+    writer.append_group(NOW, &group).expect("appends");
+    assert_eq!(fs.faults_met(), 5);
+    assert_eq!(topics(&fs, "s"), ["a"]);
+    assert_eq!(fs.paths().len(), 1, "{:?}", fs.paths());
+}
+
+#[test]
 fn one_writer_at_a_time() {
     let fs = SimFs::new(8);
     let first = recover(config(), Arc::new(fs.clone()), NOW, 1).expect("opens");
