@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::thread::Thread;
+use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
@@ -376,8 +377,16 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        // Records without a token (a last `client.disconnected`) should not die with the core.
-        self.flush();
+        // Records without a token (a last `client.disconnected`) should not die with the core. It
+        // has ended, so it may wait a little for a place in the queue.
+        for _ in 0..100 {
+            self.flush();
+            if self.batch.records == 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        tracing::warn!(records = self.batch.records, "the log took no more records of a core that ended");
     }
 }
 

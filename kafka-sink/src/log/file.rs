@@ -1,7 +1,7 @@
 //! The file layer under the log: what it needs of a file system, and the real one.
 //!
 //! Everything the log does to files goes through [`Fs`], so that a test can cut the power at any
-//! operation (see [`sim`](super::sim)). All calls block; only the log thread and readers make them.
+//! operation (see the module `sim`). All calls block; only the log thread and readers make them.
 
 use std::fs;
 use std::io;

@@ -191,7 +191,6 @@ impl Pass<'_> {
         self.state.run = self.state.run.max(header.run);
         self.state.previous_id = header.id;
         self.state.clean = segment.footer.as_ref().is_some_and(|footer| footer.clean);
-        self.raise_to(header.first_sequence);
         let newest = later.is_empty();
         match segment.footer.clone() {
             Some(footer) => self.take_closed(path, segment, &footer, newest),

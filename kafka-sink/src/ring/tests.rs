@@ -137,6 +137,24 @@ fn a_queue_without_place_keeps_the_batch_and_says_so() {
 }
 
 #[test]
+fn a_core_that_ends_hands_over_what_it_has() {
+    let (mut producer, ring) = new(1 << 20, 1 << 30);
+    for _ in 0..BATCHES {
+        producer.append(&rule(1, u64::MAX), &event(b""), None);
+        producer.flush();
+    }
+    producer.append(&rule(1, u64::MAX), &event(b""), None);
+    let core = std::thread::spawn(move || drop(producer));
+    let mut records = 0;
+    while records < BATCHES as u32 + 1 {
+        records += drain(&ring);
+        std::thread::yield_now();
+    }
+    core.join().expect("ends");
+    assert!(ring.is_empty());
+}
+
+#[test]
 fn buffers_come_back_and_large_ones_do_not() {
     let (mut producer, ring) = new(100, 1 << 30);
     producer.append(&rule(1, u64::MAX), &event(&[0; 1000]), None);
