@@ -72,6 +72,12 @@ fn where_a_reader_begins() {
 
 #[test]
 fn retention_takes_the_oldest_and_offsets_stay() {
+    for clean in [false, true] {
+        retention_and_restart(clean);
+    }
+}
+
+fn retention_and_restart(clean: bool) {
     let fs = SimFs::new(3);
     let config = LogConfig { retention_bytes: 20 * 1024, ..small_segments() };
     let (mut writer, _) = open(&fs, config.clone()).expect("opens");
@@ -93,6 +99,9 @@ fn retention_takes_the_oldest_and_offsets_stay() {
     let (_, gaps) = read_all(&fs, "s", From::Offset(5));
     assert_eq!(gaps, [Gap { from: 5, to: earliest }]);
     // A stream that has no records left keeps its numbering, over a restart too.
+    if clean {
+        writer.close().expect("closes");
+    }
     let (mut writer, _) = open(&fs, config).expect("opens");
     append(&mut writer, "early", 2..3);
     append(&mut writer, "s", 60..61);
