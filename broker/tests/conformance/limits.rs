@@ -157,6 +157,19 @@ const OF_THE_SERVER: &[Case] = &[
         b < 40 { 0004 }"#,
     ),
     (
+        "v311_a_client_that_waits_can_be_taken_over",
+        r#"a connect 311
+        b connect 5
+        b sub %/w 0
+        a > 34 { "%/t" 0001 } 34 { "%/t" 0002 } 34 { "%/t" 0003 }
+        a < 50 { 0001 }
+        a < 50 { 0002 }
+        A connect 311
+        a closed
+        A > 34 { "%/t" 0001 }
+        A < 50 { 0001 }"#,
+    ),
+    (
         "v5_3_8_4_quota_of_subscriptions",
         r#"a connect 5
         a > 82 { 0001 {} "%/1" 01 "%/2" 01 "%/3" 01 "%/1" 00 }
@@ -207,6 +220,83 @@ const SEND_WINDOW: &[Case] = &[(
 #[test]
 fn the_send_window_of_3_x() {
     run_all(&["limits.max_inflight=2"], SEND_WINDOW);
+}
+
+const RECORD: &[Case] = &[
+    (
+        "v5_3_4_2_1_a_record_too_large_for_its_hook",
+        r#"a connect 5
+        b connect 5
+        a sub devices/%/state 0
+        b > 32 { "devices/%/state" 0001 {} 78*1000 } 34 { "devices/%/state" 0002 {} 78*1000 } 32 { "devices/%/state" 0003 {} 'x' }
+        b < 40 { 0001 97 }
+        b < 50 { 0002 97 }
+        b < 40 { 0003 }
+        a < 30 { "devices/%/state" {} 'x' }"#,
+    ),
+    (
+        "v5_3_3_4_a_record_too_large_at_qos_0",
+        "b connect 5\n b > 30 { \"devices/%/state\" {} 78*1000 }\n b < E0 { 95 }\n b closed",
+    ),
+    (
+        "v311_3_3_5_2_a_record_too_large",
+        "b connect 311\n b > 32 { \"devices/%/state\" 0001 78*1000 }\n b closed",
+    ),
+];
+
+#[test]
+fn of_a_hook() {
+    run_all(&["hook.message_state.max_record_bytes=1KiB"], RECORD);
+}
+
+const QUEUE: &[Case] = &[(
+    "v5_4_6_a_full_queue_refuses_the_newest",
+    r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
+        a <* 20 11 00 00
+        a sub %/t 1
+        b connect 5
+        b pub %/t 1 1
+        b pub %/t 1 2
+        b pub %/t 1 3
+        b pub %/t 1 4
+        b pub %/t 1 5
+        a < 32 { "%/t" @1 {} '1' }
+        a > 40 { @1 }
+        a < 32 { "%/t" @2 {} '2' }
+        a > 40 { @2 }
+        a < 32 { "%/t" @3 {} '3' }
+        a > 40 { @3 }
+        a quiet
+        b pub %/t 1 6
+        a < 32 { "%/t" @4 {} '6' }"#,
+)];
+
+#[test]
+fn of_the_queue() {
+    run_all(&["limits.max_queued_messages=2"], QUEUE);
+}
+
+/// SUBSCRIBE and UNSUBSCRIBE with as many filters as allowed, and with one more.
+#[test]
+fn filters_of_one_packet() {
+    let broker = Broker::start(&["limits.max_filters_per_packet=50"]);
+    for count in [50, 51] {
+        for first in [0x82, 0xa2] {
+            let mut raw = Raw::connect(&broker, Version::V5, "many");
+            let one: &[u8] = if first == 0x82 { &[0, 1, b'f', 0] } else { &[0, 1, b'f'] };
+            let body = [&[0, 1, 0][..], &one.repeat(count)].concat();
+            let mut bytes = vec![first];
+            push_varint(body.len(), &mut bytes).expect("a length");
+            bytes.extend_from_slice(&body);
+            raw.send(&bytes);
+            if count == 50 {
+                let answer = raw.packet();
+                assert_eq!((answer[0], answer.len()), (first + 0x0e, 2 + 3 + count));
+            } else {
+                assert_eq!(raw.expect_closed(), [[0xe0, 1, 0x97]]);
+            }
+        }
+    }
 }
 
 /// A PUBLISH of this length, fixed header included.

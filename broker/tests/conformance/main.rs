@@ -14,4 +14,5 @@ mod ordering;
 mod publish;
 mod subscribe;
 mod vectors;
+mod volume;
 mod wills;

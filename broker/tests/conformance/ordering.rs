@@ -155,3 +155,34 @@ fn many_clients_reach_each_other() {
         lock.ping();
     }
 }
+
+/// Rule of the core: what is published after a SUBACK was seen finds the subscription, although the publisher's core
+/// remembers that nobody wanted this topic; and what is published after an UNSUBACK does not.
+#[test]
+fn a_publish_after_suback_arrives_and_after_unsuback_does_not() {
+    let broker = Broker::start(&[]);
+    for (subscriber_core, filter_of) in
+        [(0, (|topic| topic) as fn(String) -> String), (1, |topic| topic), (1, |topic| format!("{topic}/#"))]
+    {
+        let mut subscriber = Raw::connect(&broker, Version::V311, &broker.client_id_on(subscriber_core, "s"));
+        let mut publisher = Raw::connect(&broker, Version::V5, &broker.client_id_on(0, "p"));
+        for round in 0..300_u16 {
+            let topic = format!("known/{}", round % 7);
+            let filter = filter_of(topic.clone());
+            let mut publish = |text: &str| {
+                publisher.publish(&topic, text.as_bytes(), QoS::AtLeastOnce, 1);
+                publisher.expect(&[0x40, 2, 0, 1]);
+            };
+            publish("before");
+            subscriber.subscribe(&filter, QoS::AtMostOnce);
+            publish("between");
+            assert_eq!(subscriber.expect_publish().1, b"between", "round {round}");
+            let mut unsubscribe = vec![0xa2, filter.len() as u8 + 4, 0, 9, 0, filter.len() as u8];
+            unsubscribe.extend_from_slice(filter.as_bytes());
+            subscriber.send(&unsubscribe);
+            subscriber.expect(&[0xb0, 2, 0, 9]);
+            publish("after");
+        }
+        subscriber.ping();
+    }
+}

@@ -195,7 +195,7 @@ fn one_life(broker: &Broker, number: usize) {
     ] {
         bytes.extend_from_slice(&wire(&text));
     }
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         bytes.extend_from_slice(&[0xe0, 0]);
     }
     let _ = raw.try_send(&bytes);

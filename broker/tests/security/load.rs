@@ -69,13 +69,12 @@ fn t18_a_subscriber_who_does_not_read_stops_nobody() {
 /// CVE-2023-5632: a busy loop on a socket that is closed on one side.
 #[test]
 fn t41_half_closed_sockets_cost_nothing() {
-    let ways: &[(&str, fn(&Raw))] = &[("fin", Raw::finish), ("nothing", |_| {})];
     beside_a_healthy_client(&["limits.receive_maximum=2"], |broker, healthy| {
         let fds = descriptors(broker.pid());
         let mut kept = Vec::new();
-        for (way, end) in ways {
+        for finish in [true, false] {
             for round in 0..5 {
-                let id = |state: &str| format!("{way}-{state}-{round}");
+                let id = |state: &str| format!("{finish}-{state}-{round}");
                 // Before CONNECT, in the middle of it, refused, connected, in the middle of a packet, saying goodbye.
                 let silent = Raw::open(broker.address());
                 let mut partial = Raw::open(broker.address());
@@ -96,7 +95,9 @@ fn t41_half_closed_sockets_cost_nothing() {
                     held.publish("t", b"x", QoS::ExactlyOnce, packet_id);
                 }
                 let all = [silent, partial, refused, open, cut, goodbye, illegal, held];
-                all.iter().for_each(end);
+                if finish {
+                    all.iter().for_each(Raw::finish);
+                }
                 kept.extend(all);
             }
         }

@@ -1,0 +1,148 @@
+//! Much at once: bursts behind CONNECT, readers who pause, floods of records, and a stop in the middle of it.
+
+use crate::support::{Broker, Raw, Read};
+use millrace_codec::{Packet, QoS, Version};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The bytes of one client's life so far: CONNECT and QoS 1 publishes 1 to `count`, in one write.
+fn burst(version: Version, id: &str, topic: &str, count: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Packet::Connect(Raw::hello(version, id)).encode(version, &mut bytes).expect("a CONNECT");
+    for packet_id in 1..=count {
+        let publish = millrace_codec::Publish {
+            dup: false,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            topic,
+            packet_id,
+            properties: Default::default(),
+            payload: &packet_id.to_be_bytes(),
+        };
+        Packet::Publish(publish).encode(version, &mut bytes).expect("a PUBLISH");
+    }
+    bytes
+}
+
+/// What follows CONNECT at once moves to the home core with it, also what no buffer held yet. On a topic of a hook a
+/// 3.x client runs into its receive maximum, waits for the disk and goes on.
+#[test]
+fn a_burst_behind_connect() {
+    const COUNT: u16 = 5_000;
+    let broker = Broker::start(&[]);
+    for (version, topic, settings) in [
+        (Version::V311, "burst/t", "no record"),
+        (Version::V5, "burst/t", "no record"),
+        (Version::V311, "devices/burst/state", "a record each"),
+        (Version::V31, "devices/burst/state", "a record each"),
+    ] {
+        for core in 0..2 {
+            let mut watcher = Raw::connect(&broker, Version::V5, &broker.client_id_on(core + 1, "watcher"));
+            watcher.subscribe(topic, QoS::AtMostOnce);
+            let mut raw = Raw::open(broker.address());
+            raw.version = version;
+            raw.send(&burst(version, &broker.client_id_on(core, "burst"), topic, COUNT));
+            assert_eq!(raw.packet()[0], 0x20);
+            for id in 1..=COUNT {
+                let [high, low] = id.to_be_bytes();
+                assert_eq!(raw.packet(), [0x40, 2, high, low], "{version:?} on core {core}, {settings}");
+            }
+            for id in 1..=COUNT {
+                assert_eq!(watcher.expect_publish().1, id.to_be_bytes(), "order at the subscriber");
+            }
+            raw.ping();
+        }
+    }
+}
+
+/// A subscriber who stops reading for a while loses QoS 0 messages, but what comes is whole and in order; copied
+/// frames and shared ones alike.
+#[test]
+fn a_reader_who_pauses_gets_whole_packets_in_order() {
+    const COUNT: u32 = 4_000;
+    let broker = Broker::start(&["limits.max_output_bytes=256KiB"]);
+    for (name, len) in [("copied", 1_000), ("shared", 20_000)] {
+        for core in 0..2 {
+            let mut reader = Raw::connect(&broker, Version::V5, &broker.client_id_on(core, name));
+            reader.subscribe("pause", QoS::AtMostOnce);
+            let mut writer = Raw::connect(&broker, Version::V311, &broker.client_id_on(0, "writer"));
+            let mut payload = vec![b'x'; len];
+            for number in 0..COUNT {
+                payload[..4].copy_from_slice(&number.to_be_bytes());
+                writer.publish("pause", &payload, QoS::AtMostOnce, 0);
+            }
+            writer.ping();
+            let mut next = 0;
+            let mut seen = 0;
+            reader.send(&[0xc0, 0]);
+            loop {
+                let number = reader.expect_packet(|packet| match packet {
+                    Packet::Publish(publish) => {
+                        assert_eq!(publish.payload.len(), len);
+                        assert!(publish.payload[4..].iter().all(|&byte| byte == b'x'), "not what was sent");
+                        Some(u32::from_be_bytes(publish.payload[..4].try_into().expect("4 bytes")))
+                    }
+                    Packet::PingResp => None,
+                    other => panic!("{other:?}"),
+                });
+                let Some(number) = number else { break };
+                assert!(number >= next, "{number} after {next}");
+                next = number + 1;
+                seen += 1;
+            }
+            assert!(seen >= 100, "{name}: only {seen} of {COUNT}");
+            writer.publish("pause", &vec![b'x'; len], QoS::AtMostOnce, 0);
+            assert_eq!(reader.expect_publish().1.len(), len, "it goes on afterwards");
+        }
+    }
+}
+
+/// A clean stop in the middle of traffic: 5.0 clients are told, everybody is closed, and the exit code is 0.
+#[test]
+fn a_stop_under_load_is_clean() {
+    let mut broker = Broker::start(&[]);
+    let mut idle: Vec<Raw> = (0..200)
+        .map(|number| Raw::connect(&broker, Version::ALL[number % 3], &format!("idle-{number}")))
+        .collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            let (stop, id) = (&stop, format!("busy-{number}"));
+            let mut raw = Raw::connect(&broker, Version::V311, &id);
+            scope.spawn(move || {
+                let mut id = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    id = id % 1_000 + 1;
+                    let mut bytes = Vec::new();
+                    millrace_codec::encode_publish(
+                        Version::V311,
+                        &millrace_codec::Publish {
+                            dup: false,
+                            qos: QoS::AtLeastOnce,
+                            retain: false,
+                            topic: "devices/busy/state",
+                            packet_id: id,
+                            properties: Default::default(),
+                            payload: b"{}",
+                        },
+                        &mut bytes,
+                    )
+                    .expect("a PUBLISH");
+                    if raw.try_send(&bytes).is_err()
+                        || !matches!(raw.read(Duration::from_secs(10)), Read::Packet(_))
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        let exit = broker.terminate();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(exit.code, Some(0), "{exit:?}");
+    });
+    for raw in &mut idle {
+        let said = raw.expect_closed();
+        let expected: &[&[u8]] = if raw.version == Version::V5 { &[&[0xe0, 1, 0x8b]] } else { &[] };
+        assert_eq!(said, expected);
+    }
+}
