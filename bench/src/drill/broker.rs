@@ -23,12 +23,20 @@ impl Drop for Running {
 pub(super) struct Broker {
     program: String,
     data: PathBuf,
+    /// Options of `run`.
+    options: Vec<String>,
     pub(super) address: SocketAddr,
 }
 
 impl Broker {
     /// `program`: the command that becomes the broker; without one it is the `millrace` beside this executable.
-    pub(super) fn new(program: Option<&str>, data: &Path, port: Option<u16>) -> Result<Broker, String> {
+    /// `settings` are the user's; they win over the drill's own.
+    pub(super) fn new(
+        program: Option<&str>,
+        data: &Path,
+        port: Option<u16>,
+        settings: &[String],
+    ) -> Result<Broker, String> {
         let program = match program {
             Some(program) => program.to_owned(),
             None => beside_us()?,
@@ -37,7 +45,12 @@ impl Broker {
             Some(port) => port,
             None => free_port().map_err(|error| format!("no free port: {error}"))?,
         };
-        Ok(Broker { program, data: data.to_owned(), address: (Ipv4Addr::LOCALHOST, port).into() })
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        // Retention would take away what is to be counted.
+        let own = [format!("listener.mqtt.bind={address}"), "log.retention_bytes=1TiB".to_owned()];
+        let set = |setting: &String| ["--set".to_owned(), setting.clone()];
+        let options = own.iter().chain(settings).flat_map(set).collect();
+        Ok(Broker { program, data: data.to_owned(), options, address })
     }
 
     pub(super) fn program(&self) -> &str {
@@ -62,10 +75,8 @@ impl Broker {
         let path = self.log_file();
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log: File = log.map_err(|error| format!("{}: {error}", path.display()))?;
-        let bind = format!("listener.mqtt.bind={}", self.address);
-        // Retention would take away what is to be counted.
-        let mut command = self.command(&["run", "--set", &bind, "--set", "log.retention_bytes=1TiB"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut command = self.command(&["run"]);
+        command.args(&self.options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.spawn().map(Running).map_err(|error| format!("cannot start `{}`: {error}", self.program))
     }
 

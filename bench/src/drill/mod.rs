@@ -53,6 +53,7 @@ const GONE: Duration = Duration::from_secs(30);
 Examples:
   millrace-bench drill
   millrace-bench drill --kills 100 --publishers 8 --seconds-between 0.7 --qos 2
+  millrace-bench drill --set log.segment_bytes=2MiB --set node.cores=4
   millrace-bench drill --broker ./target/release/millrace --data /var/tmp/drill --seed 7
 
 The same seed kills after the same times; what the broker is doing then differs from run to run.")]
@@ -77,9 +78,13 @@ pub(crate) struct DrillArgs {
     /// Messages that one publisher may have unacknowledged
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     window: u16,
-    /// Messages a second of one publisher, at most; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    /// Messages a second of one publisher, at most; 0 for no limit. Without a limit the windows are always full, so
+    /// that every kill finds something unacknowledged; a long drill then takes gigabytes
+    #[arg(long, value_name = "N", default_value_t = 0)]
     rate: u32,
+    /// Setting of the broker, such as log.segment_bytes=2MiB; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Data directory of the broker; kept [default: a new one, removed after a good end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -115,7 +120,7 @@ pub(crate) fn run(args: &DrillArgs) -> Result<bool, String> {
         None => std::env::temp_dir().join(format!("millrace-drill-{id:016x}")),
     };
     fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
-    let broker = Broker::new(args.broker.as_deref(), &data, args.port)?;
+    let broker = Broker::new(args.broker.as_deref(), &data, args.port, &args.set)?;
     println!("{} on {}, data in {}, seed {seed}", broker.program(), broker.address, data.display());
     let verdict = Drill::new(args, &broker, id).run(Random::new(seed))?;
     print!("{}", table(&verdict));
