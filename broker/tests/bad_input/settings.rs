@@ -13,7 +13,7 @@ fn config_files() {
         ("wrong_type", "[limits]\nmax_inflight = \"many\"\n", &["x.toml:2", "max_inflight", "whole number"]),
         ("flag_as_number", "[bridge]\nenabled = 1\n", &["x.toml:2", "enabled"]),
         ("out_of_range", "# first\n\n[limits]\nmax_inflight = 70000\n", &["x.toml:4", "65535"]),
-        ("twice", "[limits]\nmax_inflight = 1\nmax_inflight = 2\n", &["x.toml:3", "max_inflight"]),
+        ("twice", "[limits]\nmax_inflight = 1\nmax_inflight = 2\n", &["x.toml:3", "duplicate key"]),
         ("bad_address", "[listener.a]\nbind = \"nowhere\"\n", &["x.toml:2", "nowhere"]),
         (
             "bad_filter",

@@ -1,6 +1,7 @@
 //! Much at once: bursts behind CONNECT, readers who pause, floods of records, and a stop in the middle of it.
 
-use crate::support::{Broker, Raw, Read};
+use crate::support::process::allow_descriptors;
+use crate::support::{Broker, Raw, Read, left_out};
 use millrace_codec::{Packet, QoS, Version};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -144,5 +145,86 @@ fn a_stop_under_load_is_clean() {
         let said = raw.expect_closed();
         let expected: &[&[u8]] = if raw.version == Version::V5 { &[&[0xe0, 1, 0x8b]] } else { &[] };
         assert_eq!(said, expected);
+    }
+}
+
+/// More receivers than a core serves in one turn: the delivery goes on in later turns, and what was published after
+/// it does not overtake it.
+#[test]
+fn a_message_for_more_than_a_turn_can_serve() {
+    const CLIENTS: usize = 8_500;
+    if !allow_descriptors(CLIENTS as u64 + 500) {
+        return left_out("fan-out to 8,500 clients", "a limit of open files of 9,000");
+    }
+    let broker = Broker::start_on_one_core(&[]);
+    let mut clients: Vec<Raw> = (0..CLIENTS)
+        .map(|number| {
+            let mut raw = Raw::open(broker.address());
+            let mut bytes = burst(Version::V311, &format!("{number}"), "", 0);
+            // A third of them at each QoS.
+            bytes.extend_from_slice(&[0x82, 8, 0, 1, 0, 3, b'a', b'l', b'l', (number % 3) as u8]);
+            raw.send(&bytes);
+            raw
+        })
+        .collect();
+    for (number, raw) in clients.iter_mut().enumerate() {
+        raw.expect(&[0x20, 2, 0, 0]);
+        raw.expect(&[0x90, 3, 0, 1, (number % 3) as u8]);
+    }
+    let mut publisher = Raw::connect(&broker, Version::V5, "publisher");
+    publisher.subscribe("+", QoS::AtMostOnce);
+    let mut bytes = Vec::new();
+    for (topic, payload) in [("all", "1"), ("own", "2"), ("all", "3"), ("all", "4")] {
+        bytes.extend_from_slice(&[0x34, 9, 0, 3]);
+        bytes.extend_from_slice(topic.as_bytes());
+        bytes.extend_from_slice(&[0, payload.as_bytes()[0], 0]);
+        bytes.extend_from_slice(payload.as_bytes());
+    }
+    publisher.send(&bytes);
+    let mut own = Vec::new();
+    while own.len() < 4 {
+        publisher.expect_packet(|packet| match packet {
+            Packet::Publish(publish) => own.push(publish.payload[0]),
+            Packet::PubRec(_) => {}
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(own, b"1234");
+    for (number, raw) in clients.iter_mut().enumerate() {
+        for payload in [b"1", b"3", b"4"] {
+            let (topic, seen, qos, _) = raw.expect_publish();
+            assert_eq!(
+                (topic.as_str(), seen.as_slice(), qos as usize),
+                ("all", &payload[..], number % 3),
+                "{number}"
+            );
+        }
+    }
+    clients.into_iter().for_each(Raw::reset);
+    publisher.disconnect();
+}
+
+/// Topics that a core has forgotten are looked up again.
+#[test]
+fn more_topics_than_a_core_remembers() {
+    const TOPICS: usize = 70_000;
+    let broker = Broker::start(&[]);
+    for core in 0..2 {
+        let mut subscriber = Raw::connect(&broker, Version::V5, &broker.client_id_on(core, "s"));
+        subscriber.subscribe("t/+/x", QoS::AtMostOnce);
+        let mut publisher = Raw::connect(&broker, Version::V311, &broker.client_id_on(0, "p"));
+        for chunk in (0..TOPICS).collect::<Vec<_>>().chunks(500).chain([&[0, 1, 2][..]]) {
+            let mut bytes = Vec::new();
+            for number in chunk {
+                let topic = format!("t/{number}/{}", if number % 10 == 0 { "x" } else { "y" });
+                bytes.extend_from_slice(&[0x30, topic.len() as u8 + 2, 0, topic.len() as u8]);
+                bytes.extend_from_slice(topic.as_bytes());
+            }
+            publisher.send(&bytes);
+            for number in chunk.iter().filter(|number| *number % 10 == 0) {
+                assert_eq!(subscriber.expect_publish().0, format!("t/{number}/x"));
+            }
+        }
+        subscriber.ping();
     }
 }

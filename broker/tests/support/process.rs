@@ -1,5 +1,6 @@
 //! What the system says about a process (Linux, `/proc`).
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -37,4 +38,13 @@ pub fn eventually(patience: Duration, mut met: impl FnMut() -> bool) -> bool {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Lets this process, which holds the clients' ends, open at least `count` files; `false` if the system does not.
+#[must_use]
+pub fn allow_descriptors(count: u64) -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= count);
+    enough(limit.current) || enough(limit.maximum) && setrlimit(Resource::Nofile, raised).is_ok()
 }
