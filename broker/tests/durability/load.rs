@@ -39,6 +39,15 @@ struct Round {
     finish: AtomicBool,
 }
 
+/// Lets the publishers of a round end.
+struct Finish<'a>(&'a Round);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.finish.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Load {
     pub fn new(qos: QoS) -> Load {
         Load { qos, publishers: (0..PUBLISHERS).map(|_| Publisher::default()).collect() }
@@ -62,6 +71,8 @@ impl Load {
     fn round(&mut self, broker: &mut Broker, count: usize, end: impl FnOnce(&mut Broker, &Round)) {
         let (round, qos) = (Round::default(), self.qos);
         std::thread::scope(|scope| {
+            // Also when something below fails: the scope is left only when all publishers have ended.
+            let _finish = Finish(&round);
             for (number, publisher) in self.publishers.iter_mut().enumerate() {
                 let version = Version::ALL[number % Version::ALL.len()];
                 let raw = Raw::connect(broker, version, &format!("publisher-{number}"));
@@ -69,10 +80,6 @@ impl Load {
                 scope.spawn(move || publisher.run(number, raw, qos, round));
             }
             let reached = eventually(PATIENCE, || round.acknowledged.load(Ordering::Relaxed) >= count);
-            // The broker's end, or this flag, ends the publishers; without either the scope would never be left.
-            if !reached {
-                round.finish.store(true, Ordering::Relaxed);
-            }
             assert!(reached, "{:?} of {count} acknowledged", round.acknowledged);
             end(broker, &round);
         });
