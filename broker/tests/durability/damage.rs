@@ -24,31 +24,31 @@ const CASES: &[Case] = &[
     Case {
         name: "cut within the last group",
         change: |bytes, groups| bytes.truncate(groups[groups.len() - 1] + 80),
-        says: "cut off",
+        says: "of an unfinished write",
         gone: RECORDS - 1..RECORDS,
     },
     Case {
         name: "a bit of the last group has changed",
         change: |bytes, groups| bytes[groups[groups.len() - 1] + 90] ^= 1,
-        says: "cut off",
+        says: "of an unfinished write",
         gone: RECORDS - 1..RECORDS,
     },
     Case {
         name: "a bit of a group in the middle has changed",
         change: |bytes, groups| bytes[groups[groups.len() - 10] + 90] ^= 1,
-        says: "is damaged from byte",
+        says: "damaged",
         gone: RECORDS - 10..RECORDS - 9,
     },
     Case {
         name: "the head of a group in the middle is zero",
         change: |bytes, groups| bytes[groups[groups.len() - 10]..][..64].fill(0),
-        says: "is damaged from byte",
+        says: "damaged",
         gone: RECORDS - 10..RECORDS - 9,
     },
     Case {
         name: "rubbish behind the last group",
         change: |bytes, groups| bytes[groups[groups.len() - 1] + 512..][..3_000].fill(0xa5),
-        says: "cut off",
+        says: "of an unfinished write",
         gone: 0..0,
     },
 ];
