@@ -62,6 +62,8 @@ pub struct Session {
     pub will: Option<Box<Stored>>,
     /// Protocol version of the CONNECT.
     pub version: Version,
+    /// The CONNECT asked for no session beyond its connection (5.0, 3.1.2.11.2).
+    pub expires_at_once: bool,
     receive_limit: u16,
     send_limit: u16,
     flow: Option<Box<Flow>>,
@@ -87,6 +89,7 @@ impl Session {
             filters: SmallVec::new(),
             will: None,
             version,
+            expires_at_once: true,
             receive_limit,
             send_limit,
             flow: None,

@@ -64,6 +64,12 @@ impl Cause {
 impl Core {
     /// DISCONNECT from the client.
     pub(super) fn disconnect(&mut self, index: u32, disconnect: &Disconnect<'_>) -> Next {
+        let asks = disconnect.properties.session_expiry_interval().is_some_and(|seconds| seconds > 0);
+        let id = self.session_id(index).filter(|_| asks);
+        if id.and_then(|id| self.sessions.at(id.index)).is_some_and(|session| session.expires_at_once) {
+            // Not a valid DISCONNECT (5.0, 3.14.2.2.2): the will goes out.
+            return self.illegal(index, Error::protocol("a session expiry after a CONNECT without one"));
+        }
         let cause = match disconnect.reason {
             ReasonCode::Success => Cause::Goodbye,
             // Every other reason means that the connection did not end well: the will goes out [MQTT-3.14.4-3].

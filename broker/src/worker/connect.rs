@@ -192,6 +192,7 @@ impl Core {
             Session::new(client_id, connect.username, connect.version, limits.receive_maximum, send_limit);
         session.connection = index;
         session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        session.expires_at_once = properties.session_expiry_interval().unwrap_or_default() == 0;
         session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
         let keep_alive = self.keep_alive(connect);
         let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
