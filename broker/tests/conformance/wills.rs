@@ -95,6 +95,27 @@ const PUBLISHED: &[Case] = &[
         b quiet"#,
     ),
     (
+        "v5_3_14_2_2_2_session_expiry_after_none",
+        r#"b connect 5
+        b sub %/w 1
+        a > 10 { "MQTT" 05 06 003C { 11 00000000 } "%a" {} "%/w" "gone" }
+        a <* 20 11 00 00
+        a > E0 { 00 { 11 00000001 } }
+        a < E0 { 82 }
+        a closed
+        b < 30 { "%/w" {} 'gone' }"#,
+    ),
+    (
+        "v5_3_14_2_2_2_session_expiry_after_another",
+        r#"b connect 5
+        b sub %/w 1
+        a > 10 { "MQTT" 05 06 003C { 11 00000001 } "%a" {} "%/w" "gone" }
+        a <* 20
+        a > E0 { 00 { 11 00000002 } }
+        a closed
+        b quiet"#,
+    ),
+    (
         "v311_3_1_2_10_not_after_disconnect",
         r#"b connect 311
         b sub %/w 1
