@@ -15,19 +15,14 @@ fn main() -> ExitCode {
 fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     let node = Node::start(&config)?;
     let recovery = node.recovery();
-    if recovery.torn_bytes > 0 {
-        warn!("log: cut off {} bytes of an unfinished write", recovery.torn_bytes);
-    }
     for damage in &recovery.damage {
-        let (file, (from, to), (first, end)) = (&damage.file, damage.bytes, damage.sequences);
-        warn!(
-            "log: {file} is damaged from byte {from} to {to}, records {first} to {end}; a copy is in quarantine"
-        );
+        warn!("log: {damage}");
     }
     for note in &recovery.notes {
         warn!("log: {note}");
     }
-    info!("log: run {}, next record {}", recovery.run, recovery.next_sequence);
+    let before = if recovery.clean { "" } else { "; the run before it did not end cleanly" };
+    info!("log: run {} begins at record {}{before}", recovery.run, recovery.next_sequence);
     for (name, address) in node.addresses() {
         info!("listener {name}: mqtt on {address}");
     }

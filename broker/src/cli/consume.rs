@@ -61,12 +61,19 @@ pub(super) fn consume(args: &ConsumeArgs) -> Result<(), Failure> {
         // No receiver: it has ended already.
         let _ = sender.send(());
     })?;
-    if !known(&dir, &args.topic)? {
+    let known = known(&dir, &args.topic)?;
+    let from = match args.offset {
+        Some(offset) => Start::Offset(offset),
+        // What comes to a stream that is not there yet comes after its end.
+        None if args.from_beginning || !known => Start::Beginning,
+        None => Start::End,
+    };
+    if !known {
         eprintln!("no stream {} in {} yet; waiting for it", args.topic, dir.display());
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let pause = || !matches!(stop.recv_timeout(POLL_INTERVAL), Err(RecvTimeoutError::Timeout));
-    match follow(args, &dir, &mut out, pause) {
+    match follow(args, &dir, from, &mut out, pause) {
         Ok(()) => Ok(()),
         // Nobody reads any more (`| head`): no failure.
         Err(Problem::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -89,14 +96,10 @@ fn known(dir: &Path, topic: &str) -> Result<bool, Failure> {
 fn follow(
     args: &ConsumeArgs,
     dir: &Path,
+    from: Start,
     out: &mut impl Write,
     mut pause: impl FnMut() -> bool,
 ) -> Result<(), Problem> {
-    let from = match args.offset {
-        Some(offset) => Start::Offset(offset),
-        None if args.from_beginning => Start::Beginning,
-        None => Start::End,
-    };
     let mut left = args.max.unwrap_or(u64::MAX);
     let mut reader = Reader::open(dir, &args.topic, from).map_err(|error| Problem::Log(error.to_string()))?;
     let mut records = Vec::new();
@@ -193,7 +196,7 @@ mod tests {
         let args = Line::parse_from(["consume", "message_state", "--from-beginning"]).args;
         let mut pauses = 0;
         let mut out = Vec::new();
-        let result = follow(&args, &base.path().join("log"), &mut out, || {
+        let result = follow(&args, &base.path().join("log"), Start::Beginning, &mut out, || {
             pauses += 1;
             pauses == 3
         });

@@ -105,10 +105,14 @@ fn clocks_are_read_in_few_places() {
     ];
     for package in ["codec", "router", "kafka-sink", "broker"] {
         for (path, text) in sources(&root().join(package).join("src")) {
-            let name = path.strip_prefix(root()).expect("below the root").to_str().expect("a path").to_owned();
+            let name =
+                path.strip_prefix(root()).expect("below the root").to_str().expect("a path").to_owned();
             let reads = code(&text).contains("Instant::now()") || code(&text).contains("SystemTime::now()");
             let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
-            assert!(!reads || is_test || allowed.iter().any(|place| name.starts_with(place)), "{name} reads a clock");
+            assert!(
+                !reads || is_test || allowed.iter().any(|place| name.starts_with(place)),
+                "{name} reads a clock"
+            );
         }
     }
 }
