@@ -147,6 +147,9 @@ pub(crate) struct Ring {
     released: CachePadded<Totals>,
     room_wanted: AtomicBool,
     room_due: AtomicBool,
+    /// A flushed batch found no place in the queue. What it holds counts as waiting, so the half
+    /// that `room_wanted` waits for may not get free before it has one.
+    place_wanted: AtomicBool,
 }
 
 impl Ring {
@@ -160,6 +163,7 @@ impl Ring {
             released: CachePadded::default(),
             room_wanted: AtomicBool::new(false),
             room_due: AtomicBool::new(false),
+            place_wanted: AtomicBool::new(false),
         }
     }
 
@@ -206,12 +210,19 @@ impl Ring {
         let wanted = self.room_wanted.load(Ordering::SeqCst)
             && self.is_half_free()
             && self.room_wanted.swap(false, Ordering::SeqCst);
-        due || wanted
+        let place = self.place_wanted.load(Ordering::SeqCst)
+            && self.has_places()
+            && self.place_wanted.swap(false, Ordering::SeqCst);
+        due || wanted || place
+    }
+
+    fn has_places(&self) -> bool {
+        self.queue.len() <= BATCHES / 2
     }
 
     fn is_half_free(&self) -> bool {
         let (records, bytes) = self.waiting();
-        records <= self.records_max / 2 && bytes <= self.bytes_max / 2 && self.queue.len() <= BATCHES / 2
+        records <= self.records_max / 2 && bytes <= self.bytes_max / 2 && self.has_places()
     }
 }
 
@@ -322,7 +333,7 @@ impl Producer {
                 let spare = std::mem::replace(&mut self.batch, batch);
                 let _ = self.ring.kept.push(spare);
                 self.stalled = true;
-                self.ring.room_wanted.store(true, Ordering::SeqCst);
+                self.ring.place_wanted.store(true, Ordering::SeqCst);
             }
         }
         self.waker.wake();

@@ -169,3 +169,24 @@ fn buffers_come_back_and_large_ones_do_not() {
     producer.flush();
     assert!(ring.is_empty(), "a turn without records hands nothing over");
 }
+
+#[test]
+fn a_batch_that_waits_for_a_place_is_called_for_however_large_it_is() {
+    let (mut producer, ring) = new(10 * BATCHES, 1 << 20);
+    let rule = rule(1, u64::MAX);
+    for _ in 0..BATCHES {
+        producer.append(&rule, &event(b""), None);
+        producer.flush();
+    }
+    // More than half of the ring, in one turn.
+    for _ in 0..6 * BATCHES {
+        producer.append(&rule, &event(b""), None);
+    }
+    producer.flush();
+    assert!(!producer.has_room(1, 0), "there was no place for the batch");
+    assert_eq!(drain(&ring), BATCHES as u32);
+    assert!(ring.take_room(), "nothing else would make an idle core flush it");
+    assert!(!ring.take_room(), "told once");
+    producer.flush();
+    assert_eq!(drain(&ring), 6 * BATCHES as u32);
+}
