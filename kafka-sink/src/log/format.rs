@@ -52,6 +52,16 @@
 //! | last written | 64..72 | Unix milliseconds |
 //! | streams | 72..76 | count, each: u8 length, name, first offset, next offset, records, position of the first group (u64) |
 //! | trailer | last 16 | `MREN`, footer length, segment id; the file ends here |
+//!
+//! | file `run` | bytes | |
+//! | --- | --- | --- |
+//! | magic `MILLRRUN` | 0..8 | |
+//! | version | 8..12 | 1 |
+//! | run | 12..16 | |
+//! | flags | 16..20 | bit 0: the run ended with a clean stop |
+//! | segment number | 20..28 | of the newest segment |
+//! | sequence | 28..36 | its first; after a clean stop the one after its last |
+//! | CRC | 36..40 | of all before, seeded with 0 |
 
 use super::bytes::{Input, from, put_at, put_str8, put_u16, put_u32, put_u64};
 

@@ -6,7 +6,7 @@
 //!
 //! - `entry`, `format`, `bytes`: the layout on disk.
 //! - `file`: the file layer, with the real one and, for tests, `sim`.
-//! - `group`, `segment`, `writer`: the machine that numbers, writes and syncs. No clock, no thread.
+//! - `group`, `segment`, `mark`, `writer`: the machine that numbers, writes and syncs. No clock, no thread.
 //! - `retention`: which segments may go.
 //! - `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
@@ -34,6 +34,7 @@ mod mend;
 pub use mend::mend;
 
 mod group;
+mod mark;
 mod segment;
 mod streams;
 mod writer;
@@ -155,7 +156,7 @@ pub struct Recovery {
     pub clean: bool,
     /// Bytes of an unfinished write that were cut off, none of them acknowledged by a medium that keeps what it synced.
     pub torn_bytes: u64,
-    /// Damage to records that were on the medium once; each was copied to the `quarantine` directory.
+    /// Damage to records that were on the medium once; what is left of it was copied to the `quarantine` directory.
     pub damage: Vec<Damage>,
     /// Further remarks.
     pub notes: Vec<String>,
@@ -166,7 +167,7 @@ pub struct Recovery {
 pub struct Damage {
     /// The segment's file name.
     pub file: String,
-    /// The damaged bytes: from, to.
+    /// The damaged bytes: from, to. Both 0 if they are gone, with the file or the end of it.
     pub bytes: (u64, u64),
     /// The sequences that stood there: first, and the one after the last. Records among them that are still whole remain readable.
     pub sequences: (u64, u64),
@@ -235,6 +236,13 @@ impl Recovery {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bytes == (0, 0) {
+            return write!(
+                f,
+                "{}: the file, or the end of it, is gone (sequences {} up to {} are not given again)",
+                self.file, self.sequences.0, self.sequences.1
+            );
+        }
         write!(
             f,
             "{}: bytes {} up to {} are damaged (sequences {} up to {}); a copy is in the quarantine directory",

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::entry::{Entry, RunStart};
 use super::file::{File, Fs};
 use super::format::{Footer, Header, StreamIndex, segment_name, segment_number};
+use super::mark::Mark;
 use super::retention::{Closed, Retention};
 use super::scan::{Found, Scanner, SegmentFile, open_headless};
 use super::segment::close_file;
@@ -52,6 +53,7 @@ pub(crate) fn recover(
         let later = headers.get(index.saturating_add(1)..).unwrap_or_default();
         pass.take_segment(&path, segment, later)?;
     }
+    pass.heed_mark();
     let Pass { mut report, mut state, .. } = pass;
     let empty = std::mem::take(&mut state.empty);
     let run = state.run.saturating_add(1);
@@ -94,6 +96,8 @@ struct State {
     next_number: u64,
     previous_id: u64,
     clean: bool,
+    /// The highest number of a segment whose sequences are known.
+    newest: Option<u64>,
     streams: Streams,
     retention: Retention,
     /// Segments that hold no records; a crash loop must not fill the directory with them.
@@ -151,7 +155,7 @@ impl Pass<'_> {
 
     /// Raises run, sequence and offsets above what a segment holds; its first and next sequence.
     fn survey(&mut self, path: &Path, segment: SegmentFile) -> Result<(u64, u64), LogError> {
-        let first = segment.header.first_sequence;
+        let (number, first) = (segment.header.number, segment.header.first_sequence);
         self.state.run = self.state.run.max(segment.header.run);
         let mut scanner = Scanner::new(segment, true);
         while !matches!(scanner.next().map_err(LogError::io("read", path))?, Found::End { .. }) {
@@ -161,6 +165,7 @@ impl Pass<'_> {
                 }
             }
         }
+        self.state.newest = self.state.newest.max(Some(number));
         self.raise_to(scanner.expected());
         Ok((first, scanner.expected()))
     }
@@ -191,6 +196,7 @@ impl Pass<'_> {
         self.state.run = self.state.run.max(header.run);
         self.state.previous_id = header.id;
         self.state.clean = segment.footer.as_ref().is_some_and(|footer| footer.clean);
+        self.state.newest = self.state.newest.max(Some(header.number));
         let newest = later.is_empty();
         match segment.footer.clone() {
             Some(footer) => self.take_closed(path, segment, &footer, newest),
@@ -200,6 +206,28 @@ impl Pass<'_> {
                 self.take_open(path, &header, scanner)
             }
         }
+    }
+
+    /// Holds what was found against what the file `run` says was there. If the newest segment is
+    /// gone, or what a clean stop had closed is shorter now, the numbers that may have been given are
+    /// left out.
+    fn heed_mark(&mut self) {
+        let mark = match Mark::read(self.fs, self.dir) {
+            Ok(Some(mark)) => mark,
+            Ok(None) => return,
+            Err(note) => return self.report.notes.push(note),
+        };
+        self.state.run = self.state.run.max(mark.run);
+        self.state.next_number = self.state.next_number.max(mark.segment.saturating_add(1));
+        let found = self.state.newest >= Some(mark.segment);
+        let (from, to) = (self.state.next_sequence, if found { mark.sequence } else { mark.beyond() });
+        let Some(lost) = to.checked_sub(from).filter(|&lost| lost > 0) else { return };
+        self.state.next_sequence = to;
+        // How many of them were of which stream is not known.
+        self.state.streams.skip(lost);
+        self.state.clean = false;
+        let file = segment_name(mark.segment);
+        self.report.damage.push(Damage { file, bytes: (0, 0), sequences: (from, to) });
     }
 
     fn raise_to(&mut self, sequence: u64) {

@@ -31,9 +31,12 @@ impl Retention {
     }
 
     /// Takes out the oldest segment if it is too old, or if all with `open_bytes` are too much.
-    fn take_doomed(&mut self, open_bytes: u64, bytes_max: u64, oldest_ms: u64) -> Option<Closed> {
+    /// While none is open (`None`) the newest stays: it knows which numbers were given last.
+    fn take_doomed(&mut self, open_bytes: Option<u64>, bytes_max: u64, oldest_ms: u64) -> Option<Closed> {
         let first = self.closed.front()?;
-        if self.bytes.saturating_add(open_bytes) <= bytes_max && first.last_ms >= oldest_ms {
+        let bytes = self.bytes.saturating_add(open_bytes.unwrap_or(0));
+        if bytes <= bytes_max && first.last_ms >= oldest_ms || open_bytes.is_none() && self.closed.len() == 1
+        {
             return None;
         }
         let first = self.closed.pop_front()?;
@@ -49,7 +52,7 @@ impl Retention {
         &mut self,
         fs: &dyn Fs,
         dir: &Path,
-        open_bytes: u64,
+        open_bytes: Option<u64>,
         bytes_max: u64,
         oldest_ms: u64,
     ) -> Result<u64, LogError> {
@@ -91,12 +94,13 @@ mod tests {
             }
             retention
         };
-        let cases: &[(&str, u64, u64, u64, usize)] = &[
-            ("all fit", 100, 500, 0, 4),
-            ("one byte too many", 101, 500, 0, 3),
-            ("only the open one is left", 600, 500, 0, 0),
-            ("two too old", 100, 500, 2001, 2),
-            ("exactly old enough to stay", 100, 500, 1000, 4),
+        let cases: &[(&str, Option<u64>, u64, u64, usize)] = &[
+            ("all fit", Some(100), 500, 0, 4),
+            ("one byte too many", Some(101), 500, 0, 3),
+            ("only the open one is left", Some(600), 500, 0, 0),
+            ("two too old", Some(100), 500, 2001, 2),
+            ("exactly old enough to stay", Some(100), 500, 1000, 4),
+            ("none is open", None, 0, u64::MAX, 1),
         ];
         for &(name, open, max, oldest, left) in cases {
             let mut retention = fill();

@@ -80,6 +80,13 @@ impl Streams {
         }
     }
 
+    /// Recovery: leaves `count` offsets of every stream out, which lost records may have had.
+    pub(crate) fn skip(&mut self, count: u64) {
+        for stream in &mut self.list {
+            stream.next = stream.next.saturating_add(count);
+        }
+    }
+
     /// Every stream with its next offset.
     pub(crate) fn table(&self) -> impl ExactSizeIterator<Item = (&str, u64)> {
         self.list.iter().map(|stream| (&*stream.name, stream.next))

@@ -14,6 +14,7 @@ use super::entry::RunStart;
 use super::file::Fs;
 use super::format::{Footer, Header};
 use super::group::{self, Place};
+use super::mark::Mark;
 use super::retention::{Closed, Retention};
 use super::segment::Segment;
 use super::streams::Streams;
@@ -163,6 +164,9 @@ impl LogWriter {
         self.at.previous_id = segment.header.id;
         self.at.streams.start_segment();
         self.segment = Some(segment);
+        let mark =
+            Mark { run: self.at.start.run, clean: false, segment: number, sequence: self.at.next_sequence };
+        mark.write(&*self.fs, &self.config.dir)?;
         for path in self.abandoned.drain(..) {
             if let Err(error) = self.fs.remove(&path) {
                 tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
@@ -205,7 +209,7 @@ impl LogWriter {
     /// Deletes the segments that may go.
     pub(crate) fn retain(&mut self, now_ms: u64) {
         let age = u64::try_from(self.config.retention_time.as_millis()).unwrap_or(u64::MAX);
-        let open_bytes = self.segment.as_ref().map_or(0, Segment::len);
+        let open_bytes = self.segment.as_ref().map(Segment::len);
         let removed = self.at.retention.apply(
             &*self.fs,
             &self.config.dir,
@@ -225,7 +229,15 @@ impl LogWriter {
     /// # Errors
     /// The footer could not be written. Every record is safe; the next start will scan.
     pub(crate) fn close(&mut self) -> Result<(), LogError> {
-        self.close_segment(true)
+        let number = self.segment.as_ref().map(|segment| segment.header.number);
+        self.close_segment(true)?;
+        let Some(segment) = number else { return Ok(()) };
+        let mark = Mark { run: self.at.start.run, clean: true, segment, sequence: self.at.next_sequence };
+        if let Err(error) = mark.write(&*self.fs, &self.config.dir) {
+            // The footer says the same; the mark would only speak if it were lost.
+            tracing::warn!(%error, "the end of the run could not be marked");
+        }
+        Ok(())
     }
 
     /// How often [`LogWriter::retain`] should be called.

@@ -79,8 +79,7 @@ fn a_full_disk_leaves_no_litter_and_ends_by_itself() {
     assert_eq!(topics(&fs, "s"), ["a", "b"]);
     // Files whose removal failed as well may stay for the next start; it takes them away.
     let (_, _) = open(&fs, config()).expect("opens");
-    let segments = fs.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "mlog")).count();
-    assert_eq!(segments, 3, "two with records, and the new one: {:?}", fs.paths());
+    assert_eq!(count_segments(&fs), 3, "two with records, and the new one: {:?}", fs.paths());
 }
 
 #[test]
@@ -184,16 +183,34 @@ fn failed_segments_without_records_are_removed() {
     let fs = SimFs::new(12);
     let (mut writer, _) = open(&fs, config()).expect("opens");
     let group = [batch(&[("s", "a")])];
-    // Zeros, group, sync; later a segment is made (4) and the one before removed (1) first.
-    for sync in [2, 7, 7, 7, 7] {
+    // Zeros, group, sync; later a segment is made (4), the file `run` written (5) and the segment
+    // before removed (1) first.
+    for sync in [2, 12, 12, 12, 12] {
         fs.fail_at(fs.operations() + sync, Fault::Io);
         assert!(writer.append_group(NOW, &group).is_err());
-        assert_eq!(fs.paths().len(), 1, "{:?}", fs.paths());
+        assert_eq!(count_segments(&fs), 1, "{:?}", fs.paths());
     }
     writer.append_group(NOW, &group).expect("appends");
     assert_eq!(fs.faults_met(), 5);
     assert_eq!(topics(&fs, "s"), ["a"]);
-    assert_eq!(fs.paths().len(), 1, "{:?}", fs.paths());
+    assert_eq!(count_segments(&fs), 1, "{:?}", fs.paths());
+}
+
+#[test]
+fn retention_spares_the_newest_segment_while_none_is_open() {
+    let fs = SimFs::new(14);
+    let config = LogConfig { retention_bytes: 1, ..config() };
+    let (mut writer, _) = open(&fs, config.clone()).expect("opens");
+    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    fail_next(&fs, 1, Fault::Io);
+    assert!(writer.append_group(NOW, &[batch(&[("s", "b")])]).is_err());
+    writer.retain(NOW);
+    // It is all that knows which sequences were given.
+    assert_eq!(topics(&fs, "s").first().map(String::as_str), Some("a"));
+    drop(writer);
+    let (_, recovery) = open(&fs, config).expect("opens");
+    assert_eq!((recovery.run, recovery.damage), (2, vec![]));
+    assert!(recovery.next_sequence >= 1);
 }
 
 #[test]
@@ -215,5 +232,92 @@ fn starts_that_write_nothing_leave_one_file() {
         let (_, recovery) = open(&fs, config()).expect("opens");
         assert_eq!((recovery.run, recovery.next_sequence, recovery.segments), (run, 1, 1));
     }
-    assert_eq!(fs.paths().len(), 2, "{:?}", fs.paths());
+    assert_eq!(count_segments(&fs), 2, "{:?}", fs.paths());
+}
+
+/// Three runs with two records each; the last one ends by its stop if `clean`.
+fn three_runs(clean: bool) -> (SimFs, [std::path::PathBuf; 3]) {
+    let fs = SimFs::new(11);
+    for run in 1..=3 {
+        let (mut writer, recovery) = open(&fs, config()).expect("opens");
+        assert_eq!((recovery.run, recovery.next_sequence), (run, 2 * u64::from(run - 1)));
+        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])]).expect("appends");
+        if clean {
+            writer.close().expect("closes");
+        }
+    }
+    (fs, [1, 2, 3].map(|number| Path::new(DIR).join(segment_name(number))))
+}
+
+#[test]
+fn a_newest_segment_that_is_gone_is_missed_and_its_numbers_are_not_given_again() {
+    let ways: [(&str, fn(&SimFs, &Path)); 3] = [
+        ("removed", |fs, path| fs.remove(path).expect("removed")),
+        ("cut to nothing", |fs, path| fs.put(path, b"")),
+        ("zeros", |fs, path| fs.put(path, &[0; 9000])),
+    ];
+    for clean in [true, false] {
+        for (name, lose) in ways {
+            let (fs, segments) = three_runs(clean);
+            lose(&fs, &segments[2]);
+            let (mut writer, recovery) = open(&fs, config()).expect("opens");
+            let next = recovery.next_sequence;
+            assert_eq!((recovery.run, recovery.clean), (4, false), "{name}");
+            assert_eq!(next == 6, clean, "{name}: known exactly after a clean stop only");
+            assert!(next >= 6, "{name}");
+            assert_eq!(recovery.damage.len(), 1, "{name}: it is loud");
+            assert_eq!(recovery.damage[0].sequences, (4, next), "{name}");
+            assert_eq!(recovery.damage[0].file, segment_name(3), "{name}");
+            writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+            assert!(
+                fs.content(&Path::new(DIR).join(segment_name(4))).is_some(),
+                "{name}: numbers of files too"
+            );
+            let (records, gaps) = read_all(&fs, "s", From::Beginning);
+            let offset = records.last().map_or(0, |record| record.offset);
+            assert!(offset >= 3, "{name}: the lost record had offset 2");
+            assert_eq!(gaps, [Gap { from: 2, to: offset }], "{name}: readers are told");
+            drop(writer);
+            let (_, recovery) = open(&fs, config()).expect("opens");
+            assert_eq!((recovery.run, recovery.next_sequence), (5, next + 1), "{name}");
+            assert_eq!(recovery.damage, [], "{name}: told once");
+        }
+    }
+}
+
+#[test]
+fn all_segments_may_be_gone() {
+    let (fs, segments) = three_runs(true);
+    for path in &segments {
+        let _ = fs.remove(path);
+    }
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!((recovery.run, recovery.next_sequence, recovery.clean), (4, 6, false));
+    assert_eq!(recovery.damage[0].sequences, (0, 6));
+}
+
+#[test]
+fn a_segment_cut_after_a_clean_stop_is_missed() {
+    let (fs, segments) = three_runs(true);
+    let content = fs.content(&segments[2]).expect("there");
+    // The header and the tables stay.
+    fs.put(&segments[2], &content[..4096 + 512]);
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!((recovery.run, recovery.next_sequence, recovery.clean), (4, 6, false));
+    assert_eq!(recovery.damage[0].sequences, (4, 6));
+}
+
+#[test]
+fn a_damaged_run_file_is_named_and_made_anew() {
+    let (fs, segments) = three_runs(false);
+    let path = Path::new(DIR).join("run");
+    let mut content = fs.content(&path).expect("there");
+    content[20] ^= 1;
+    fs.put(&path, &content);
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!((recovery.run, recovery.next_sequence, recovery.notes.len()), (4, 6, 1));
+    // The fourth run's segment; the third holds records and is still there.
+    fs.remove(&Path::new(DIR).join(segment_name(4))).expect("removed");
+    let (_, recovery) = open(&fs, config()).expect("opens");
+    assert_eq!((recovery.run, recovery.damage.len()), (5, 1), "{}", segments[2].display());
 }

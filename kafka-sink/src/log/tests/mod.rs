@@ -68,6 +68,11 @@ fn topics(fs: &SimFs, stream: &str) -> Vec<String> {
     read_all(fs, stream, From::Beginning).0.iter().map(|record| topic_of(&record.value)).collect()
 }
 
+/// Segment files in the log's directory.
+fn count_segments(fs: &SimFs) -> u64 {
+    fs.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "mlog")).count() as u64
+}
+
 trait FsHandle {
     fn handle(&self) -> Arc<dyn Fs>;
 }

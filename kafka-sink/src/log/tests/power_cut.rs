@@ -243,10 +243,6 @@ fn restart(fs: &SimFs, config: &LogConfig, model: &mut Model, marks: &mut Marks)
     }
 }
 
-fn count_segments(fs: &SimFs) -> u64 {
-    fs.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "mlog")).count() as u64
-}
-
 fn add_losses(marks: &mut Marks, losses: Losses) {
     *marks += Marks { losses, ..Marks::default() };
 }
