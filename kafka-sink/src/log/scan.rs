@@ -183,9 +183,7 @@ impl Scanner {
             if let Some(head) = head
                 && self.read_body(at, head)?
             {
-                self.position = align(at.saturating_add(head.len()));
-                self.expected = head.next_sequence();
-                return Ok(Found::Group { at, head });
+                return Ok(self.take_group(at, head));
             }
         }
         let found = self.after_bad_group(at, head)?;
@@ -194,6 +192,12 @@ impl Scanner {
             self.window.clear();
         }
         Ok(found)
+    }
+
+    fn take_group(&mut self, at: u64, head: GroupHead) -> Found {
+        self.position = align(at.saturating_add(head.len()));
+        self.expected = head.next_sequence();
+        Found::Group { at, head }
     }
 
     fn read_head(&mut self, at: u64) -> io::Result<Option<GroupHead>> {
@@ -238,6 +242,13 @@ impl Scanner {
         };
         let body = self.body.clone();
         if let Some((next_at, next)) = self.find_good_head(at, head)? {
+            // Only now is it known that this one was finished: perhaps since it was looked at.
+            self.window.clear();
+            if let Some(head) = self.read_head(at)?
+                && self.read_body(at, head)?
+            {
+                return Ok(self.take_group(at, head));
+            }
             // Looking for it has moved the window.
             self.restore_body(at, head, &body)?;
             return damage(self, next_at, next.first_sequence);

@@ -2,8 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::super::file::File;
+use super::super::format::Header;
 use super::super::format::segment_name;
 use super::super::reader::{StreamInfo, streams_with};
+use super::super::scan::{Found, Scanner, SegmentFile};
 use super::*;
 
 fn append(writer: &mut LogWriter, stream: &str, topics: std::ops::Range<u64>) {
@@ -231,6 +234,80 @@ proptest! {
             let (records, gaps) = read_all(&fs, stream, From::Offset(expected.len() as u64 / 2));
             prop_assert_eq!(records.len(), expected.len() - expected.len() / 2);
             prop_assert_eq!(gaps, []);
+        }
+    }
+}
+
+/// A file that another process writes on while it is read: the first `reads` see it as it was.
+struct Growing {
+    before: Vec<u8>,
+    after: Vec<u8>,
+    reads: std::sync::atomic::AtomicUsize,
+}
+
+impl File for Growing {
+    fn write_at(&self, _: &[u8], _: u64) -> std::io::Result<()> {
+        unreachable!("a reader writes nothing")
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> std::io::Result<usize> {
+        use std::sync::atomic::Ordering;
+        let left = self.reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let content = if left.is_ok() { &self.before } else { &self.after };
+        let rest = &content[content.len().min(position as usize)..];
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, _: u64) -> std::io::Result<()> {
+        unreachable!("a reader writes nothing")
+    }
+
+    fn len(&self) -> std::io::Result<u64> {
+        Ok(self.after.len() as u64)
+    }
+}
+
+#[test]
+fn groups_that_are_written_while_a_reader_looks_are_not_damage() {
+    let fs = SimFs::new(7);
+    let config = LogConfig { fill_step_bytes: 1 << 20, ..config() };
+    let (mut writer, _) = open(&fs, config).expect("opens");
+    append(&mut writer, "s", 0..1);
+    let path = Path::new(DIR).join(segment_name(1));
+    let before = fs.content(&path).expect("there");
+    // Longer than what is read at once.
+    let large = vec![b'x'; 150_000];
+    for _ in 0..2 {
+        let mut batch = Batch::default();
+        batch.append(&rule("s"), &publish("t", &large), None);
+        writer.append_group(NOW, &[batch]).expect("appends");
+    }
+    let after = fs.content(&path).expect("there");
+    let header = Header::decode_area(&after).expect("a header");
+    let start = (0..after.len()).find(|&at| before[at] != after[at]).expect("they differ");
+    for (thorough, written) in [(true, 0), (true, 64), (true, 100_000), (false, 64), (false, 100_000)] {
+        for reads in 0..30 {
+            let mut before = before.clone();
+            before[start..start + written].copy_from_slice(&after[start..start + written]);
+            let file = Box::new(Growing { before, after: after.clone(), reads: reads.into() });
+            let segment = SegmentFile { file, header: header.clone(), footer: None };
+            let mut scanner = Scanner::new(segment, thorough);
+            let mut groups = 0;
+            for _ in 0..60 {
+                match scanner.next().expect("reads") {
+                    Found::Group { .. } => groups += 1,
+                    Found::Damage { bytes, .. } => panic!("{thorough} {written} {reads}: {bytes:?}"),
+                    Found::End { .. } => {}
+                }
+            }
+            // The tables, and three.
+            assert_eq!(groups, 4, "{thorough} {written} {reads}");
         }
     }
 }
