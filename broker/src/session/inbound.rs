@@ -101,7 +101,8 @@ impl Inbound {
         if qos == QoS::ExactlyOnce && self.received.contains(&packet_id) {
             return if self.pubrecs.owes(packet_id) { Arrival::Pending } else { Arrival::Repeated };
         }
-        if self.pubacks.len() + self.received.len() >= usize::from(self.limit) {
+        // Refused QoS 2 messages are not received, but their PUBRECs may be owed behind others.
+        if self.pubacks.len() + self.received.len().max(self.pubrecs.len()) >= usize::from(self.limit) {
             return Arrival::OverLimit;
         }
         Arrival::New
@@ -198,6 +199,16 @@ mod tests {
         let mut inbound = Inbound::new(10);
         assert!(inbound.take(ExactlyOnce, 5, 0, ReasonCode::QuotaExceeded));
         assert_eq!(inbound.classify(ExactlyOnce, 5), Arrival::New);
+    }
+
+    #[test]
+    fn refusals_that_are_owed_count() {
+        let mut inbound = Inbound::new(3);
+        inbound.take(ExactlyOnce, 1, 1, ReasonCode::Success);
+        inbound.take(ExactlyOnce, 2, 0, ReasonCode::NotAuthorized);
+        assert_eq!(inbound.classify(ExactlyOnce, 2), Arrival::New);
+        inbound.take(ExactlyOnce, 2, 0, ReasonCode::NotAuthorized);
+        assert_eq!(inbound.classify(ExactlyOnce, 2), Arrival::OverLimit);
     }
 
     #[test]
