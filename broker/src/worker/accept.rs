@@ -89,9 +89,13 @@ impl Core {
 
     /// Sends a connection to its home core, with the bytes that were read so far. `false`: not now, the core is busy.
     pub(super) fn hand_off(&mut self, index: u32, home: usize, bytes: &[u8]) -> bool {
-        if !self.shared.mailboxes[home].begin_handoff() {
-            self.shared.mailboxes[home].want_room(self.me);
-            return false;
+        let mailbox = &self.shared.mailboxes[home];
+        if !mailbox.begin_handoff() {
+            mailbox.want_room(self.me);
+            // It may have taken all of them in between, and then nobody would tell us.
+            if !mailbox.begin_handoff() {
+                return false;
+            }
         }
         let Some(mut connection) = self.connections.remove(index) else { return true };
         let arrived = connection.arrived.take();

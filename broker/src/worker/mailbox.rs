@@ -134,7 +134,8 @@ impl Mailbox {
 
     /// Owner: cores to be told that there is room, if it has drained far enough.
     pub fn take_wants_room(&self) -> u64 {
-        if self.wants_room.load(Relaxed) == 0 || self.messages.len() > LOW_WATER {
+        // Ordered behind what made room; a sender asks first and tries once more then.
+        if self.wants_room.load(SeqCst) == 0 || self.messages.len() > LOW_WATER {
             return 0;
         }
         self.wants_room.swap(0, SeqCst)
