@@ -20,8 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// File descriptors that are not connections: log segments, polls, listeners, whatever libraries open.
+/// File descriptors that are neither connections nor a core's own: log segments, whatever libraries open.
 const RESERVED_DESCRIPTORS: u64 = 128;
+/// A core's own beside its listeners: its poll, another handle of that, its waker.
+const CORE_DESCRIPTORS: usize = 3;
 /// How long one step of a clean stop may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The file with the key that spreads clients over home cores.
@@ -79,8 +81,9 @@ impl Node {
     /// # Errors
     /// See [`NodeError`]; nothing is left running then.
     pub fn start(config: &Config) -> Result<Node, NodeError> {
-        let connections_max = connections_max(config.limits.max_connections);
         let cores = config.node.cores.clamp(1, millrace_router::MAX_CORES);
+        let reserved = RESERVED_DESCRIPTORS + (cores * (CORE_DESCRIPTORS + config.listeners.len())) as u64;
+        let connections_max = connections_max(config.limits.max_connections, reserved);
         let (addresses, mut listeners) = bind_all(config, cores)?;
         let rules = rules(config)?;
         let (log, recovery) = open_log(config)?;
@@ -189,15 +192,14 @@ fn random() -> io::Result<u64> {
 }
 
 /// Raises the limit of file descriptors as far as we may, and caps the connections below it.
-fn connections_max(asked: u32) -> usize {
+fn connections_max(asked: u32, reserved: u64) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let current = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     };
-    let descriptors =
-        current.map_or(u64::from(u32::MAX), |limit| limit.saturating_sub(RESERVED_DESCRIPTORS).max(1));
+    let descriptors = current.map_or(u64::from(u32::MAX), |limit| limit.saturating_sub(reserved).max(1));
     u64::from(asked).min(descriptors) as usize
 }
 
