@@ -23,7 +23,7 @@ pub struct Counters {
     pub dropped_too_large: u64,
     /// Messages refused because a record would be larger than its hook allows.
     pub refused_too_large: u64,
-    /// Records left out because they were larger than their hook allows (deliveries and acknowledgements).
+    /// Records left out because they were larger than their hook allows, of events that nobody is refused for.
     pub records_too_large: u64,
     /// Times that a packet had to wait for room.
     pub held: u64,

@@ -42,10 +42,11 @@ impl Core {
                 Err(_) => return self.illegal(index, Error::malformed("topic filter")),
             }
         }
-        if !self.has_room_for_filters(
-            id,
-            subscribe.filters.iter().map(|(text, options)| (text, options.qos as u8)),
-        ) {
+        let records = subscribe
+            .filters
+            .iter()
+            .map(|(filter, options)| EventData::Subscribed { filter, qos: options.qos as u8 });
+        if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
         let codes: Vec<u8> =
@@ -56,9 +57,8 @@ impl Core {
     }
 
     /// Whether there is room for the record of each filter. Together they may exceed it, by one packet's filters.
-    fn has_room_for_filters<'a>(&mut self, id: SlotId, filters: impl Iterator<Item = (&'a str, u8)>) -> bool {
-        for (filter, qos) in filters {
-            let data = EventData::Subscribed { filter, qos };
+    fn has_room_for_filters<'a>(&mut self, id: SlotId, records: impl Iterator<Item = EventData<'a>>) -> bool {
+        for data in records {
             let taken = self.hooks.taken(&data);
             let Some(session) = self.sessions.at(id.index) else { return true };
             if self.hooks.room(taken, self.now, session.who(), data) == Room::Full {
@@ -102,12 +102,19 @@ impl Core {
             // Before the SUBACK: what is published after it is seen finds the route.
             self.shared.routes.add(text, self.me, false);
         }
-        let data = EventData::Subscribed { filter: text, qos: asked.qos as u8 };
-        let taken = self.hooks.taken(&data);
-        if let Some(session) = self.sessions.at(id.index) {
-            self.hooks.append(taken, self.now, session.who(), data, None);
-        }
+        self.record_filter(id, EventData::Subscribed { filter: text, qos: asked.qos as u8 });
         asked.qos as u8
+    }
+
+    /// Records what became of a filter; only a record that is too large is left out.
+    fn record_filter(&mut self, id: SlotId, data: EventData<'_>) {
+        let taken = self.hooks.taken(&data);
+        let Some(session) = self.sessions.at(id.index) else { return };
+        if self.hooks.room(taken, self.now, session.who(), data) == Room::TooLarge {
+            self.counters.records_too_large += 1;
+            return;
+        }
+        self.hooks.append(taken, self.now, session.who(), data, None);
     }
 
     pub(super) fn unsubscribe(&mut self, index: u32, unsubscribe: &Unsubscribe<'_>) -> Next {
@@ -119,7 +126,8 @@ impl Core {
         if unsubscribe.filters.len() > usize::from(limits.max_filters_per_packet) {
             return self.illegal(index, Error::protocol_as(ReasonCode::QuotaExceeded, "too many filters"));
         }
-        if !self.has_room_for_filters(id, unsubscribe.filters.iter().map(|text| (text, 0))) {
+        let records = unsubscribe.filters.iter().map(|filter| EventData::Unsubscribed { filter, qos: 0 });
+        if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
         let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
@@ -138,9 +146,7 @@ impl Core {
         }
         let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
         session.filters.retain(|filter| *filter != removed.id);
-        let data = EventData::Unsubscribed { filter: text, qos: removed.options.qos as u8 };
-        let taken = self.hooks.taken(&data);
-        self.hooks.append(taken, self.now, session.who(), data, None);
+        self.record_filter(id, EventData::Unsubscribed { filter: text, qos: removed.options.qos as u8 });
         ReasonCode::Success
     }
 

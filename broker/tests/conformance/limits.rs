@@ -249,6 +249,36 @@ fn of_a_hook() {
     run_all(&["hook.message_state.max_record_bytes=1KiB"], RECORD);
 }
 
+/// Nobody is refused for a record of these events that would be too large; it is left out, and said at the end.
+#[test]
+fn records_of_clients_and_sessions_too_large_for_their_hooks_are_left_out() {
+    let events = ["client.connected", "client.disconnected", "session.subscribed", "session.unsubscribed"];
+    let settings: Vec<String> = events
+        .iter()
+        .enumerate()
+        .flat_map(|(n, event)| {
+            [
+                format!("hook.h{n}.on={event}"),
+                format!("hook.h{n}.topic=stream_{n}"),
+                format!("hook.h{n}.max_record_bytes=1KiB"),
+            ]
+        })
+        .collect();
+    let mut broker = Broker::start(&settings.iter().map(String::as_str).collect::<Vec<_>>());
+    let name = "u".repeat(2_000);
+    for username in [None, Some(name.as_str())] {
+        let hello = millrace_codec::Connect { username, ..Raw::hello(Version::V5, "client") };
+        let mut raw = Raw::connect_as(&broker, &hello);
+        raw.subscribe("filter", QoS::AtMostOnce);
+        raw.send(&[0xa2, 11, 0, 1, 0, 0, 6, b'f', b'i', b'l', b't', b'e', b'r']);
+        raw.expect(&[0xb0, 4, 0, 1, 0, 0]);
+        raw.disconnect();
+    }
+    let exit = broker.terminate();
+    let line = exit.log.iter().find(|line| line.contains("records left out")).expect("a line");
+    assert!(line.contains(" 4 records left out"), "{line}");
+}
+
 const QUEUE: &[Case] = &[(
     "v5_4_6_a_full_queue_refuses_the_newest",
     r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
