@@ -63,6 +63,8 @@ pub struct Connection {
     pub held: bool,
     /// Already on the list of held connections.
     pub listed: bool,
+    /// Already on the list of those that are to be tried again.
+    pub retrying: bool,
     /// There may be bytes in the socket that no event will tell of again.
     pub unread: bool,
     /// The peer has closed while a packet was held; the connection ends once that is dealt with.
@@ -92,6 +94,7 @@ impl Connection {
             ready: false,
             held: false,
             listed: false,
+            retrying: false,
             unread: false,
             ended: false,
         }
@@ -101,5 +104,12 @@ impl Connection {
     #[inline]
     pub fn output_len(&self) -> usize {
         self.output.as_ref().map_or(0, |output| output.len())
+    }
+
+    /// So much waits to be written that nothing more is read: deliveries stop at `output_max` by themselves, what is
+    /// far beyond it are answers to a client that asks and does not listen.
+    #[inline]
+    pub fn is_choked(&self, output_max: u64) -> bool {
+        self.phase == Phase::Open && self.output_len() as u64 > output_max.saturating_mul(2)
     }
 }

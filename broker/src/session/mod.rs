@@ -64,6 +64,8 @@ pub struct Session {
     pub version: Version,
     /// The CONNECT asked for no session beyond its connection (5.0, 3.1.2.11.2).
     pub expires_at_once: bool,
+    /// Already on the list of those whose queue waits for room in the ring.
+    pub starved: bool,
     receive_limit: u16,
     send_limit: u16,
     flow: Option<Box<Flow>>,
@@ -90,6 +92,7 @@ impl Session {
             will: None,
             version,
             expires_at_once: true,
+            starved: false,
             receive_limit,
             send_limit,
             flow: None,

@@ -20,8 +20,12 @@ impl Core {
 
     /// Something that a held packet of this connection may have waited for has happened.
     pub(super) fn retry_if_held(&mut self, index: u32) {
-        if self.connections.at(index).is_some_and(|connection| connection.held) {
-            self.retry.extend(self.connections.id_at(index));
+        let id = self.connections.id_at(index);
+        if let Some(connection) = self.connections.at_mut(index)
+            && connection.held
+            && !std::mem::replace(&mut connection.retrying, true)
+        {
+            self.retry.extend(id);
         }
     }
 

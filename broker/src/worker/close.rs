@@ -144,12 +144,13 @@ impl Core {
         }
         let data = EventData::Disconnected { reason: cause.word() };
         let taken = self.hooks.taken(&data);
-        self.hooks.append(taken, self.now, session.who(), data, None);
+        self.append_unrefusable(taken, &session, data);
     }
 
     /// The connection's deadline has come, or was only the earliest that it could be.
     pub(super) fn on_timer(&mut self, index: u32) {
         let now = self.now.mono_ms;
+        let output_max = self.shared.limits.max_output_bytes;
         let write_timeout = self.shared.limits.write_timeout.as_millis() as u64;
         let its_turn = self.waits_for_its_client(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
@@ -183,7 +184,8 @@ impl Core {
                 }
                 if connection.silence_ms_max > 0 {
                     // While it is us that a client waits for, its silence proves nothing.
-                    let since = if connection.held && !its_turn { now } else { connection.read_ms };
+                    let unheard = connection.held && !its_turn || connection.is_choked(output_max);
+                    let since = if unheard { now } else { connection.read_ms };
                     let deadline = since + u64::from(connection.silence_ms_max);
                     if deadline <= now {
                         self.counters.timed_out += 1;

@@ -60,15 +60,17 @@ impl Core {
         }
     }
 
-    /// The ring has room: sessions that waited for it to record their deliveries go on.
+    /// The ring has room: sessions that waited for it to record their deliveries go on, before held publishers are
+    /// tried again. Those would fill it up each time, and the queues here would only grow.
     pub(super) fn feed_starved(&mut self) {
         if !std::mem::take(&mut self.feed) {
             return;
         }
         for id in std::mem::take(&mut self.starved) {
             if self.sessions.contains(id)
-                && let Some(session) = self.sessions.at(id.index)
+                && let Some(session) = self.sessions.at_mut(id.index)
             {
+                session.starved = false;
                 let connection = session.connection;
                 self.pump(connection);
             }

@@ -99,7 +99,7 @@ impl Core {
             Sent::NotNow => self.enqueue(target.session, message, qos, retain),
             Sent::NoRoom => {
                 self.enqueue(target.session, message, qos, retain);
-                self.starved.extend(self.sessions.id_at(target.session));
+                self.starve(target.session);
             }
         }
     }
@@ -162,6 +162,20 @@ impl Core {
         Sent::Yes
     }
 
+    /// Remembers a session whose queue waits for room in the ring.
+    fn starve(&mut self, position: u32) {
+        let Some(id) = self.sessions.id_at(position) else { return };
+        let Some(session) = self.sessions.at_mut(position) else { return };
+        if std::mem::replace(&mut session.starved, true) {
+            return;
+        }
+        self.starved.push(id);
+        // Those that have gone leave their names behind.
+        if self.starved.len() > 2 * self.sessions.len() + 64 {
+            self.starved.retain(|&id| self.sessions.contains(id));
+        }
+    }
+
     fn enqueue(&mut self, position: u32, message: &Message<'_>, qos: QoS, retain: bool) {
         let limits = &self.shared.limits;
         let Some(session) = self.sessions.at_mut(position) else { return };
@@ -189,7 +203,7 @@ impl Core {
                 Sent::Yes | Sent::Dropped => {}
                 Sent::NotNow => return,
                 Sent::NoRoom => {
-                    self.starved.extend(self.sessions.id_at(position));
+                    self.starve(position);
                     return;
                 }
             }

@@ -37,10 +37,15 @@ impl Core {
                 {
                     self.outputs.push(output);
                 }
-                if connection.phase == Phase::Closing {
-                    connection.transport.finish();
-                } else {
-                    self.pump(index);
+                match connection.phase {
+                    Phase::Closing if connection.ended => self.forget(index),
+                    Phase::Closing => connection.transport.finish(),
+                    _ => {
+                        if connection.unread && !connection.held {
+                            self.read_later(index);
+                        }
+                        self.pump(index);
+                    }
                 }
             }
             Ok(false) => {

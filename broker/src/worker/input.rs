@@ -76,6 +76,11 @@ impl Core {
         if connection.ended {
             return;
         }
+        if connection.is_choked(self.shared.limits.max_output_bytes) {
+            // Goes on once the output is written.
+            connection.unread = true;
+            return;
+        }
         let mut space = READ_BYTES;
         if connection.held {
             let first = connection.input.len();
@@ -126,6 +131,8 @@ impl Core {
         let hopeless = self.waits_for_its_client(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
         match connection.phase {
+            // Our last words are still to be written; the peer has closed its half only, perhaps.
+            Phase::Closing if connection.output.is_some() => connection.ended = true,
             Phase::Connecting | Phase::Closing => self.forget(index),
             // What was sent before the end still counts, a DISCONNECT above all.
             Phase::Open if connection.held && !hopeless => connection.ended = true,
@@ -246,13 +253,18 @@ impl Core {
             connection.held = true;
             connection.scanned = held_packet(connection) as u32;
             self.counters.held += 1;
-            if !std::mem::replace(&mut connection.listed, true) {
-                self.held.push(id);
-            }
+            let listed = std::mem::replace(&mut connection.listed, true);
             let input = std::mem::take(&mut connection.input);
             // Replies may lie behind the held packet already.
             let from = connection.scanned as usize;
             connection.input.extend_from_slice(&input[..from.min(input.len())]);
+            if !listed {
+                self.held.push(id);
+                // Those that have gone leave their names behind, and nobody may ever call all of them.
+                if self.held.len() > 2 * self.connections.len() + 64 {
+                    self.held.retain(|&id| self.connections.contains(id));
+                }
+            }
             self.look_ahead(index, input.get(from..).unwrap_or_default());
         }
     }
@@ -288,7 +300,9 @@ impl Core {
                 && let Some(connection) = self.connections.at_mut(id.index)
             {
                 connection.listed = false;
-                self.retry.push_back(id);
+                if !std::mem::replace(&mut connection.retrying, true) {
+                    self.retry.push_back(id);
+                }
             }
         }
     }

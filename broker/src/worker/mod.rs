@@ -56,6 +56,9 @@ const SHARDS: u64 = 256;
 const CACHED_TOPICS: usize = 65_536;
 /// Output buffers kept for reuse.
 const POOLED_OUTPUTS: usize = 1_024;
+/// A connection is asked for its deadline at least so often: entries of the wheel stay when their connection goes, and
+/// a keep-alive may be 27 hours.
+const ASK_MS: u64 = 60_000;
 
 /// What all cores share.
 pub struct Shared {
@@ -272,6 +275,7 @@ impl Core {
     /// Wakes this connection's timer at the deadline, unless it is woken before anyhow.
     fn arm(&mut self, index: u32, deadline_ms: u64) {
         let Some(id) = self.connections.id_at(index) else { return };
+        let deadline_ms = deadline_ms.min(self.now.mono_ms + ASK_MS);
         if let Some(connection) = self.connections.at_mut(index)
             && deadline_ms < connection.timer_ms
         {

@@ -70,6 +70,7 @@ impl Core {
         self.read_clock();
         self.budget.deliveries = DELIVERIES;
         self.take_control();
+        self.feed_starved();
         self.continue_fan_outs();
         self.take_batches();
         for event in events {
@@ -91,7 +92,6 @@ impl Core {
 
     /// Sends what this turn produced.
     fn finish_turn(&mut self) {
-        self.feed_starved();
         self.flush_outboxes();
         self.hooks.flush();
         self.flush_dirty();
@@ -104,8 +104,9 @@ impl Core {
     fn take_batches(&mut self) {
         for _ in 0..BATCHES {
             if self.budget.deliveries == 0 || !self.fan_outs.is_empty() {
-                // The lane fills up meanwhile and holds back those that feed it.
-                return;
+                // The lane fills up meanwhile and holds back those that feed it. If it is empty by now, nothing may
+                // wake this core again before they have been told.
+                break;
             }
             if !self.take_batch() {
                 break;
@@ -152,6 +153,9 @@ impl Core {
         for _ in 0..RETRIES {
             let Some(id) = self.retry.pop_front() else { return };
             if self.connections.contains(id) {
+                if let Some(connection) = self.connections.at_mut(id.index) {
+                    connection.retrying = false;
+                }
                 self.resume(id.index);
             }
         }

@@ -385,3 +385,16 @@ fn goodbye_and_back_at_once_is_no_take_over() {
     }
     watcher.ping();
 }
+
+/// A client that says no more and still listens is told why it is refused, whatever is seen first.
+#[test]
+fn a_refusal_reaches_one_who_has_closed_its_half() {
+    let broker = Broker::start(&[]);
+    for _ in 0..300 {
+        let mut raw = Raw::open(broker.address());
+        // 3.1.1, no client id and no clean session [MQTT-3.1.3-8].
+        raw.send(&[0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 60, 0, 0]);
+        raw.finish();
+        assert_eq!(raw.expect_closed(), [[0x20, 2, 0, 2]]);
+    }
+}

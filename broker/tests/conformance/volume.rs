@@ -228,3 +228,46 @@ fn more_topics_than_a_core_remembers() {
         subscriber.ping();
     }
 }
+
+/// Those who publish and those who receive share a ring that is always full: the receivers get their part of it, and
+/// their queues stay short.
+#[test]
+fn receivers_whose_deliveries_are_recorded_are_not_starved_by_publishers() {
+    const PUBLISHERS: u16 = 4;
+    const EACH: u16 = 3_000;
+    let broker = Broker::start_on_one_core(&[
+        // Odd: a message fits whose delivery does not.
+        "log.ring_records=65",
+        "limits.max_queued_messages=50",
+        "hook.published.on=message.publish",
+        "hook.published.topic=published",
+        "hook.published.filter=fed/#",
+        "hook.delivered.on=message.deliver",
+        "hook.delivered.topic=delivered",
+        "hook.delivered.filter=fed/#",
+    ]);
+    let mut receiver = Raw::connect(&broker, Version::V311, "receiver");
+    receiver.subscribe("fed/#", QoS::AtMostOnce);
+    std::thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let broker = &broker;
+            scope.spawn(move || {
+                let id = format!("publisher-{publisher}");
+                let mut raw = Raw::open(broker.address());
+                raw.send(&burst(Version::V311, &id, &format!("fed/{publisher}"), EACH));
+                assert_eq!(raw.packet()[0], 0x20);
+                for id in 1..=EACH {
+                    let [high, low] = id.to_be_bytes();
+                    raw.expect(&[0x40, 2, high, low]);
+                }
+            });
+        }
+        let mut next = vec![1; usize::from(PUBLISHERS)];
+        for _ in 0..PUBLISHERS * EACH {
+            let (topic, payload, ..) = receiver.expect_publish();
+            let publisher: usize = topic["fed/".len()..].parse().expect("a number");
+            assert_eq!(payload, u16::to_be_bytes(next[publisher]), "of publisher {publisher}");
+            next[publisher] += 1;
+        }
+    });
+}

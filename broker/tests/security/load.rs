@@ -1,10 +1,11 @@
 //! Those who take more than their share: t18, t41.
 
 use crate::beside_a_healthy_client;
-use crate::support::process::{cpu_ticks, descriptors, eventually};
+use crate::support::process::{cpu_ticks, descriptors, eventually, resident_kib};
 use crate::support::{Raw, Read};
 use millrace_codec::vectors::wire;
 use millrace_codec::{Connect, QoS, Version};
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -63,6 +64,68 @@ fn t18_a_subscriber_who_does_not_read_stops_nobody() {
         assert!(eventually(Duration::from_secs(15), || descriptors(broker.pid()) <= fds + 1), "still open");
         healthy.check();
         deaf.clear();
+    });
+}
+
+/// One who asks without end and reads no answer: the answers that wait are limited, and all come once he reads.
+#[test]
+fn t18_answers_that_nobody_reads_are_limited() {
+    const BYTES: usize = 48 << 20;
+    beside_a_healthy_client(&["limits.max_output_bytes=64KiB"], |broker, healthy| {
+        let raw = Raw::connect(broker, Version::V311, "deaf");
+        let before = resident_kib(broker.pid());
+        let chunk = [0xc0, 0].repeat(32 << 10);
+        raw.stream().set_write_timeout(Some(Duration::from_secs(1))).expect("a socket option");
+        let mut sent = 0;
+        while sent < BYTES {
+            match raw.stream().write(&chunk[sent % 2..]) {
+                Ok(len) => sent += len,
+                // Not read any more.
+                Err(_) => break,
+            }
+        }
+        healthy.check();
+        let grown = resident_kib(broker.pid()).saturating_sub(before);
+        assert!(grown < 16 << 10, "{grown} KiB more after {sent} bytes");
+        let mut answers = 0;
+        let mut buffer = vec![0; 64 << 10];
+        raw.stream().set_read_timeout(Some(Duration::from_secs(5))).expect("a socket option");
+        while answers < sent / 2 * 2 {
+            answers += raw.stream().read(&mut buffer).expect("as many answers as questions");
+        }
+    });
+}
+
+/// One who waits for his own PUBREL and releases without end what he has not sent.
+#[test]
+fn t18_releases_of_nothing_take_no_memory() {
+    const RELEASES: usize = 4 << 20;
+    beside_a_healthy_client(&["limits.receive_maximum=1"], |broker, healthy| {
+        let mut raw = Raw::connect(broker, Version::V311, "releasing");
+        raw.publish("t", b"x", QoS::ExactlyOnce, 1);
+        raw.publish("t", b"x", QoS::ExactlyOnce, 2);
+        raw.expect(&[0x50, 2, 0, 1]);
+        let before = resident_kib(broker.pid());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let chunk = [0x62, 2, 0xff, 0xff].repeat(16 << 10);
+                for _ in 0..RELEASES / (16 << 10) {
+                    raw.stream().write_all(&chunk).expect("the broker takes what we send");
+                }
+            });
+            let mut buffer = vec![0; 64 << 10];
+            let mut answers = 0;
+            raw.stream().set_read_timeout(Some(Duration::from_secs(5))).expect("a socket option");
+            while answers < RELEASES * 4 {
+                answers += raw.stream().read(&mut buffer).expect("as many answers as releases");
+            }
+        });
+        healthy.check();
+        let grown = resident_kib(broker.pid()).saturating_sub(before);
+        assert!(grown < 8 << 10, "{grown} KiB more");
+        raw.send(&[0x62, 2, 0, 1]);
+        raw.expect(&[0x70, 2, 0, 1]);
+        raw.expect(&[0x50, 2, 0, 2]);
     });
 }
 
