@@ -112,8 +112,11 @@ impl<X> RouteCache<X> {
             }
             None => self.admit(routes, tag, topic),
         };
-        let Some(entry) = self.entries.get_mut(at) else { unreachable!("links lead to entries") };
-        (entry.route.cores, entry.extra.get_or_insert_with(|| make(topic)))
+        match self.entries.get_mut(at) {
+            Some(entry) => (entry.route.cores, entry.extra.get_or_insert_with(|| make(topic))),
+            // Links lead to entries; were one wrong, its topic would be served as one not kept.
+            None => (routes.lookup(topic), self.scratch.insert(make(topic))),
+        }
     }
 
     /// Forgets the caller's values, for when what they were made from has changed; keeps the routes.

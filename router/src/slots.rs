@@ -48,14 +48,19 @@ impl<V> Slots<V> {
     }
 
     fn append(&mut self, used: Slot<V>) -> u32 {
-        let full = self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK);
-        if full {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let before = (self.chunks.len() - 1) * CHUNK;
-        let Some(chunk) = self.chunks.last_mut() else { unreachable!("a chunk was just made sure of") };
-        chunk.push(used);
-        let id = u32::try_from(before + chunk.len() - 1).unwrap_or(NONE);
+        let in_chunk = match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => {
+                chunk.push(used);
+                chunk.len()
+            }
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(used);
+                self.chunks.push(chunk);
+                1
+            }
+        };
+        let id = u32::try_from((self.chunks.len() - 1) * CHUNK + in_chunk - 1).unwrap_or(NONE);
         assert!(id != NONE, "four thousand million filters in one index");
         id
     }
