@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records: u64 = arguments.next().map_or(Ok(2_000_000), |text| text.parse())?;
     let payload_len: usize = arguments.next().map_or(Ok(150), |text| text.parse())?;
     let (opened, recovery) = log::open(LogConfig::new(&dir, "bench@localhost"), RealFs::new(), 0, 1)?;
-    println!("{}", recovery.lines().join("\n"));
+    println!("run {} begins at sequence {}", recovery.run, recovery.next_sequence);
     let count = Arc::new(Count { durable: AtomicU64::new(0), core: std::thread::current() });
     let (handle, mut producers) = opened.start(1, Arc::clone(&count) as Arc<dyn Completion>)?;
     let rule = Rule::new(1, "state", EventKind::MessagePublish, "message_state")?;

@@ -143,7 +143,7 @@ impl LogError {
     }
 }
 
-/// What a start found; every line is for the operator.
+/// What a start found; damage and notes are for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Recovery {
     /// The number of this run.
@@ -218,20 +218,6 @@ pub struct Summary {
     pub stats: LogStats,
     /// The sequence the next run begins with.
     pub next_sequence: u64,
-}
-
-impl Recovery {
-    /// The report, line by line: damage first, for it is what the operator must see.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.damage.iter().map(ToString::to_string).collect();
-        lines.extend(self.notes.iter().cloned());
-        let end = if self.clean { "ended cleanly" } else { "did not end cleanly" };
-        lines.push(format!(
-            "log: run {} begins at sequence {}; {} older segments kept; the run before {end}",
-            self.run, self.next_sequence, self.segments
-        ));
-        lines
-    }
 }
 
 impl fmt::Display for Damage {
