@@ -183,6 +183,43 @@ fn only_those_who_feed_it_wait() {
     drop(disk);
 }
 
+/// The records of UNSUBSCRIBE are let in like all others: a client that goes on and on waits when the ring is full.
+#[test]
+fn unsubscribing_waits_for_room() {
+    let settings = [
+        &SMALL_SEGMENTS[..],
+        &["log.ring_bytes=64KiB", "hook.gone.on=session.unsubscribed", "hook.gone.topic=gone"],
+        &["hook.gone.max_record_bytes=10000"],
+    ];
+    let mut broker = Broker::start(&settings.concat());
+    broker.terminate();
+    let log = broker.data().join("log");
+    fs::remove_dir_all(&log).expect("the log of the first start");
+    fs::create_dir(&log).expect("a directory");
+    let Some(disk) = SmallDisk::mount(&log) else {
+        return left_out("full_disk: mounting a tmpfs", "nothing, but run as root");
+    };
+    broker.restart();
+    disk.fill();
+    let mut raw = Raw::connect(&broker, Version::V311, "undecided");
+    let filter = "f".repeat(1_000);
+    let mut unsubscribe = vec![0xa2, 0xec, 7, 0, 1, 3, 0xe8];
+    unsubscribe.extend_from_slice(filter.as_bytes());
+    let waits = (0..10_000).any(|_| {
+        raw.subscribe(&filter, QoS::AtMostOnce);
+        raw.send(&unsubscribe);
+        // Long enough for a log that can write.
+        raw.read(Duration::from_secs(2)) == Read::Silence
+    });
+    assert!(waits, "the ring takes whatever comes");
+    raw.ping();
+    disk.make_room();
+    broker.wait_for_log(WRITES_AGAIN);
+    raw.expect(&[0xb0, 2, 0, 1]);
+    drop(broker);
+    drop(disk);
+}
+
 /// Stopped while the disk is full: it says what it could not write and does not hang; nothing of that was
 /// acknowledged.
 #[test]
