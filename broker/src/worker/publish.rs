@@ -132,6 +132,10 @@ impl Core {
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
         let event = event_of(publish);
         let taken = Hooks::publish(verdict);
+        // The ring's next room is for deliveries that wait; more messages would only lengthen their queues.
+        if !self.starved.is_empty() && !(taken.is_none() && Hooks::deliver(verdict).is_none()) {
+            return Next::Hold;
+        }
         match self.hooks.room(taken, self.now, session.who(), event) {
             Room::Free => {}
             Room::Full => return Next::Hold,
