@@ -133,7 +133,8 @@ impl Core {
         let event = event_of(publish);
         let taken = Hooks::publish(verdict);
         // The ring's next room is for deliveries that wait; more messages would only lengthen their queues.
-        if !self.starved.is_empty() && !(taken.is_none() && Hooks::deliver(verdict).is_none()) {
+        let recorded = !taken.is_none() || !Hooks::deliver(verdict).is_none();
+        if recorded && !self.starved.is_empty() {
             return Next::Hold;
         }
         match self.hooks.room(taken, self.now, session.who(), event) {
