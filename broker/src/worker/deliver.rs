@@ -9,6 +9,9 @@ use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::EventData;
 use std::sync::Arc;
 
+/// Payloads from this size on might not fit a packet of another version or QoS.
+const HUGE_BYTES: usize = 200 << 20;
+
 /// What became of a message for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
@@ -116,9 +119,9 @@ impl Core {
         }
         let version = session.version;
         let limit = session.packet_bytes_max;
-        if limit != u32::MAX
-            && scratch.frames.len(message, version, qos).is_none_or(|len| len > limit as usize)
-        {
+        // A few bytes more than came in (packet id, property length) may be more than any packet can carry.
+        let unlimited = limit == u32::MAX && message.payload.len() < HUGE_BYTES;
+        if !unlimited && scratch.frames.len(message, version, qos).is_none_or(|len| len > limit as usize) {
             counters.dropped_too_large += 1;
             return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
         }
