@@ -1,9 +1,8 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP, either way.
 
-use super::{Core, SlotId};
+use super::{Core, Next, SlotId};
 use crate::hook::{Hooks, Room};
 use crate::session::{Acked, Received};
-use crate::worker::input::Next;
 use millrace_codec::{Ack, PacketType, QoS, ReasonCode, encode_ack};
 use millrace_kafka_sink::EventData;
 

@@ -1,8 +1,7 @@
 //! How a connection ends: why, what the client is told, what becomes of its session, and the deadlines that end it.
 
-use super::Core;
+use super::{Core, Next};
 use crate::connection::Phase;
-use crate::worker::input::Next;
 use millrace_codec::{Disconnect, Error, Guilt, Packet, Properties, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,12 +1,11 @@
 //! CONNECT: refusals, the move to the home core, take-over, and the session that begins.
 
-use super::{Core, SlotId};
+use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::delivery::{Message, Stored};
 use crate::hook::{Room, Verdict, Who};
 use crate::session::Session;
 use crate::worker::close::Cause;
-use crate::worker::input::Next;
 use millrace_codec::{
     ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode,
     Version, Will, connect_level,

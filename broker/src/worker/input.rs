@@ -1,7 +1,7 @@
 //! From a socket to packets: reading within a budget, cutting frames, and what happens while a packet is held because
 //! it could not be admitted.
 
-use super::{Core, SlotId};
+use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 use millrace_codec::{
@@ -12,17 +12,6 @@ use std::io::{ErrorKind, Read};
 
 /// Bytes read from one connection in one turn.
 const READ_BYTES: usize = 16 << 10;
-
-/// What a packet came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Done; on with the next one.
-    Go,
-    /// Could not be admitted and changed nothing; to be tried again.
-    Hold,
-    /// The connection is closed or has moved: its position means nothing any more.
-    Gone,
-}
 
 /// What reading a socket came to.
 enum Got {

@@ -101,6 +101,17 @@ impl Completion for Shared {
     }
 }
 
+/// What a packet came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Done; on with the next one.
+    Go,
+    /// Could not be admitted and changed nothing; to be tried again.
+    Hold,
+    /// The connection is closed or has moved: its position means nothing any more.
+    Gone,
+}
+
 /// One receiver of one message.
 #[derive(Clone, Copy)]
 struct Target {

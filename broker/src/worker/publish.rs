@@ -1,11 +1,10 @@
 //! PUBLISH: everything it needs is reserved, then all of it is done. A packet that cannot be admitted has changed
 //! nothing and is tried again as a whole.
 
-use super::{Core, SlotId};
+use super::{Core, Next, SlotId};
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Room, Taken};
 use crate::session::{Arrival, Session};
-use crate::worker::input::Next;
 use millrace_codec::{Error, PacketType, Publish, QoS, ReasonCode, Version};
 use millrace_kafka_sink::{AckToken, EventData};
 use millrace_router::CoreSet;

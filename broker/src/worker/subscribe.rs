@@ -1,9 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use super::{Core, SlotId};
+use super::{Core, Next, SlotId};
 use crate::hook::Room;
 use crate::session::Options;
-use crate::worker::input::Next;
 use millrace_codec::{
     Error, Packet, PropertyId, ReasonCode, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
     Version,

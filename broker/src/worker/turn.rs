@@ -129,22 +129,19 @@ impl Core {
 
     /// Delivers what one batch brings. `false`: there is none.
     fn take_batch(&mut self) -> bool {
-        {
-            let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
-            for position in 0..batch.len() {
-                let Some(mut message) = batch.get(position) else { break };
-                if self.hooks.follows_messages() {
-                    let (hooks, topic) = (&mut self.hooks, message.topic);
-                    let (_, verdict) =
-                        self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
-                    message.verdict = *verdict;
-                }
-                self.deliver(&message);
+        let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
+        for position in 0..batch.len() {
+            let Some(mut message) = batch.get(position) else { break };
+            if self.hooks.follows_messages() {
+                let (hooks, topic) = (&mut self.hooks, message.topic);
+                let (_, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
+                message.verdict = *verdict;
             }
-            if batch.recycle() {
-                let sender = batch.sender;
-                self.shared.mailboxes[sender].give_back(batch);
-            }
+            self.deliver(&message);
+        }
+        if batch.recycle() {
+            let sender = batch.sender;
+            self.shared.mailboxes[sender].give_back(batch);
         }
         true
     }
