@@ -149,6 +149,16 @@ impl Hooks {
         waiting
     }
 
+    /// Appends the records of an event that nobody is made to wait for (any more). Returns how many events were left
+    /// out, 0 or 1: one whose record is larger than its rule allows.
+    pub fn record(&mut self, taken: Taken, now: Now, who: Who<'_>, data: EventData<'_>) -> u64 {
+        let too_large = self.room(taken, now, who, data) == Room::TooLarge;
+        if !too_large {
+            self.append(taken, now, who, data, None);
+        }
+        u64::from(too_large)
+    }
+
     /// Hands the records of this turn to the log thread.
     #[inline]
     pub fn flush(&mut self) {

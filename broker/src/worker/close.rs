@@ -120,12 +120,7 @@ impl Core {
     /// Drops a connection; its session, if it has one, is dealt with already.
     pub(super) fn forget(&mut self, index: u32) {
         let Some(mut connection) = self.connections.remove(index) else { return };
-        if let Some(mut output) = connection.output.take()
-            && output.recycle()
-            && self.outputs.len() < super::POOLED_OUTPUTS
-        {
-            self.outputs.push(output);
-        }
+        Core::take_back(&mut connection, &mut self.outputs);
         self.shared.connections.fetch_sub(1, Relaxed);
     }
 
@@ -143,7 +138,7 @@ impl Core {
         }
         let data = EventData::Disconnected { reason: cause.word() };
         let taken = self.hooks.taken(&data);
-        self.append_unrefusable(taken, &session, data);
+        self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), data);
     }
 
     /// The connection's deadline has come, or was only the earliest that it could be.

@@ -34,18 +34,14 @@ impl Core {
         let event = self.connected_event(index, connect);
         let who = Who { client_id, username: connect.username.unwrap_or_default() };
         let taken = self.hooks.taken(&event);
-        let room = self.hooks.room(taken, self.now, who, event);
-        if room == Room::Full || !self.has_room_for_end(connect, who) {
+        if self.hooks.room(taken, self.now, who, event) == Room::Full || !self.has_room_for_end(connect, who)
+        {
             return Next::Hold;
         }
         self.take_over(client_id);
         self.begin(index, connect, client_id, assigned.is_some());
-        if room == Room::TooLarge {
-            // A record too large for its hook does not keep a client out.
-            self.counters.records_too_large += 1;
-        } else {
-            self.hooks.append(taken, self.now, who, event, None);
-        }
+        // A record too large for its hook does not keep a client out.
+        self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
         Next::Go
     }
 

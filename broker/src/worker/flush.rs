@@ -1,6 +1,6 @@
 //! Writing: each connection that has something to say is written once, at the end of the turn.
 
-use super::{Core, POOLED_OUTPUTS};
+use super::Core;
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 
@@ -31,12 +31,7 @@ impl Core {
         match output.write_to(&mut connection.transport) {
             Ok(true) => {
                 connection.blocked_ms = u64::MAX;
-                if let Some(mut output) = connection.output.take()
-                    && output.recycle()
-                    && self.outputs.len() < POOLED_OUTPUTS
-                {
-                    self.outputs.push(output);
-                }
+                Core::take_back(connection, &mut self.outputs);
                 match connection.phase {
                     Phase::Closing if connection.ended => self.forget(index),
                     Phase::Closing => connection.transport.finish(),

@@ -283,6 +283,17 @@ impl Core {
         connection.output.get_or_insert_with(|| pool.pop().unwrap_or_default())
     }
 
+    /// Takes back the buffer of a connection that has nothing (more) to write.
+    #[inline]
+    fn take_back(connection: &mut Connection, pool: &mut Outputs) {
+        if let Some(mut output) = connection.output.take()
+            && output.recycle()
+            && pool.len() < POOLED_OUTPUTS
+        {
+            pool.push(output);
+        }
+    }
+
     /// Wakes this connection's timer at the deadline, unless it is woken before anyhow.
     fn arm(&mut self, index: u32, deadline_ms: u64) {
         let Some(id) = self.connections.id_at(index) else { return };

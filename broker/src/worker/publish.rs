@@ -3,7 +3,7 @@
 
 use super::{Core, Next, SlotId};
 use crate::delivery::{Message, Stored};
-use crate::hook::{Hooks, Room, Taken};
+use crate::hook::{Hooks, Room};
 use crate::session::{Arrival, Session};
 use millrace_codec::{Error, PacketType, Publish, QoS, ReasonCode, Version};
 use millrace_kafka_sink::{AckToken, EventData};
@@ -255,17 +255,9 @@ impl Core {
         self.counters.published += 1;
         let Message { topic, payload, qos, .. } = message;
         let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
-        self.append_unrefusable(Hooks::publish(message.verdict), session, event);
+        let taken = Hooks::publish(message.verdict);
+        self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), event);
         self.route(cores, &message);
-    }
-
-    /// Appends the records of an event that nobody can be made to wait for; only those too large are left out.
-    pub(super) fn append_unrefusable(&mut self, taken: Taken, session: &Session, event: EventData<'_>) {
-        if self.hooks.room(taken, self.now, session.who(), event) == Room::TooLarge {
-            self.counters.records_too_large += 1;
-            return;
-        }
-        self.hooks.append(taken, self.now, session.who(), event, None);
     }
 }
 

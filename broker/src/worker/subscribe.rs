@@ -109,11 +109,7 @@ impl Core {
     fn record_filter(&mut self, id: SlotId, data: EventData<'_>) {
         let taken = self.hooks.taken(&data);
         let Some(session) = self.sessions.at(id.index) else { return };
-        if self.hooks.room(taken, self.now, session.who(), data) == Room::TooLarge {
-            self.counters.records_too_large += 1;
-            return;
-        }
-        self.hooks.append(taken, self.now, session.who(), data, None);
+        self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), data);
     }
 
     pub(super) fn unsubscribe(&mut self, index: u32, unsubscribe: &Unsubscribe<'_>) -> Next {
