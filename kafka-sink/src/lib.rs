@@ -22,6 +22,13 @@ mod ring;
 
 pub mod log;
 
+mod batch;
+mod partition;
+mod sender;
+mod status;
+mod target;
+mod wire;
+
 pub use event::{Event, EventData, EventKind, UnknownEvent};
 pub use log::{Log, LogConfig, LogError, LogHandle, LogStats, Recovery, Summary};
 pub use record::{value_len, write_value};
@@ -29,3 +36,5 @@ pub use ring::{AckToken, Completion, Producer};
 pub use rule::{
     Durability, Rule, STREAM_NAME_BYTES_MAX, StreamNameError, UnknownDurability, validate_stream_name,
 };
+pub use status::{HookStatus, KafkaStatus, Status, TopicStatus};
+pub use target::{Compression, KafkaConfig, Start, UnknownName};

@@ -17,6 +17,8 @@ pub enum Durability {
     /// The `fdatasync` of the local log that covers the record has returned.
     #[default]
     Log,
+    /// Kafka has confirmed the record, on as many replicas as the topic's `min.insync.replicas` asks.
+    Kafka,
 }
 
 impl Durability {
@@ -25,6 +27,7 @@ impl Durability {
         match self {
             Durability::Memory => "memory",
             Durability::Log => "log",
+            Durability::Kafka => "kafka",
         }
     }
 }
@@ -37,7 +40,7 @@ impl fmt::Display for Durability {
 
 /// The text is not the name of a [`Durability`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown durability {0:?}; known are log and memory")]
+#[error("unknown durability {0:?}; known are kafka, log and memory")]
 pub struct UnknownDurability(String);
 
 impl FromStr for Durability {
@@ -47,6 +50,7 @@ impl FromStr for Durability {
         match text {
             "log" => Ok(Durability::Log),
             "memory" => Ok(Durability::Memory),
+            "kafka" => Ok(Durability::Kafka),
             other => Err(UnknownDurability(other.chars().take(64).collect())),
         }
     }
@@ -74,6 +78,9 @@ pub struct Rule {
     pub max_record_bytes: u32,
     /// Most bytes of this rule that may be accepted and not yet released, for each core.
     pub waiting_bytes_max: u64,
+    /// Whether its records go to Kafka: then they are released once they are delivered, else once
+    /// they are durable.
+    pub to_kafka: bool,
 }
 
 impl Rule {
@@ -98,6 +105,7 @@ impl Rule {
             durability: Durability::default(),
             max_record_bytes: Rule::MAX_RECORD_BYTES,
             waiting_bytes_max: Rule::WAITING_BYTES_MAX,
+            to_kafka: false,
         })
     }
 }
@@ -171,10 +179,10 @@ mod tests {
 
     #[test]
     fn durability_names() {
-        for durability in [Durability::Memory, Durability::Log] {
+        for durability in [Durability::Memory, Durability::Log, Durability::Kafka] {
             assert_eq!(durability.as_str().parse(), Ok(durability));
         }
-        assert!("kafka".parse::<Durability>().is_err());
-        assert!(Durability::Memory < Durability::Log, "the stricter is the greater");
+        assert!("Kafka".parse::<Durability>().is_err());
+        assert!(Durability::Memory < Durability::Log && Durability::Log < Durability::Kafka, "the stricter is the greater");
     }
 }

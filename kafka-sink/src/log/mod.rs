@@ -21,6 +21,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 mod bytes;
+pub(crate) mod control;
 pub(crate) mod entry;
 mod format;
 
@@ -41,6 +42,8 @@ mod writer;
 
 mod retention;
 
+mod follow;
+pub(crate) mod port;
 mod thread;
 
 mod recovery;

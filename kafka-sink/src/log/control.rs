@@ -1,0 +1,139 @@
+//! What the way into Kafka keeps in the log, beside the records: how far each partition is, and
+//! what is on its way. One order with the data, one sync for both.
+//!
+//! The sink submits [`Control`]s through the [`Port`](super::port::Port); the log thread writes
+//! them with the next group and keeps their sum, [`Targets`], which is repeated at the start of
+//! every segment: no older file is needed to know where the sink is. [`entry`](super::entry) has the bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The target `[kafka]`, and what a record's target says that was logged before there was one.
+pub(crate) const KAFKA: u16 = 0;
+
+/// A producer as Kafka knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ProducerId {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+}
+
+/// One entry of the sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Kind 4.
+    Partitions(Partitions),
+    /// Kind 5.
+    Intent(Intent),
+    /// Kind 6.
+    Cursor(Cursor),
+    /// Kind 7.
+    DeadLetter(DeadLetter),
+    /// Kind 8.
+    Target(Target),
+}
+
+/// From sequence `from` on, `topic` has `count` partitions; keyed records go to murmur2 of their
+/// key. Holds until an entry with a later `from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partitions {
+    pub(crate) target: u16,
+    pub(crate) topic: Arc<str>,
+    pub(crate) from: u64,
+    pub(crate) count: u32,
+    /// Kafka's id of the topic; all zeros if it gave none.
+    pub(crate) topic_id: [u8; 16],
+}
+
+/// A batch is about to be sent for the first time with these bounds, which do not change while any
+/// attempt may have been taken. Everything of the partition before `first` is delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) target: u16,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: u32,
+    pub(crate) producer: ProducerId,
+    /// The Kafka sequence of the first record, below 2^31.
+    pub(crate) base_sequence: u32,
+    pub(crate) count: u32,
+    /// Log sequences of the first and the last record.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// No record of the batch can have a lower offset in Kafka. `None`: not known.
+    pub(crate) offset: Option<u64>,
+}
+
+/// Everything of the partition with a log sequence below `next` is delivered or set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) target: u16,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: u32,
+    pub(crate) next: u64,
+    /// The Kafka offset behind the last one that was confirmed. `None`: not known.
+    pub(crate) offset: Option<u64>,
+}
+
+/// A record that Kafka refuses was set aside; it is in the dead-letter file, durably, before this
+/// entry is. The partition's cursor passes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeadLetter {
+    pub(crate) target: u16,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: u32,
+    pub(crate) sequence: u64,
+    /// Kafka's error code.
+    pub(crate) error: i16,
+    pub(crate) text: Arc<str>,
+    /// The record itself, for the file; not part of the entry. `None` when read back.
+    pub(crate) record: Option<super::port::Item>,
+}
+
+/// A target as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) target: u16,
+    /// Kafka's name of the cluster; empty if it gave none.
+    pub(crate) cluster: Arc<str>,
+    /// Every record with a sequence below this is delivered, set aside, or not for this target.
+    pub(crate) floor: u64,
+    /// The producer id taken last.
+    pub(crate) producer: Option<ProducerId>,
+}
+
+/// The sum of all controls so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Targets {
+    pub(crate) targets: BTreeMap<u16, TargetState>,
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TargetState {
+    pub(crate) target: Option<Target>,
+    pub(crate) topics: BTreeMap<Arc<str>, TopicState>,
+}
+
+/// What is known of one topic of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicState {
+    /// Ascending by `from`. Those that no undelivered record needs any more are left out at the
+    /// start of a segment.
+    pub(crate) counts: Vec<Partitions>,
+    pub(crate) partitions: BTreeMap<u32, PartitionState>,
+}
+
+/// What is known of one partition: the later of both says where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PartitionState {
+    pub(crate) cursor: Option<Cursor>,
+    /// The last intent, kept until a cursor passes it.
+    pub(crate) intent: Option<Intent>,
+}
+
+impl TargetState {
+    /// Every record below this is done with, as far as is on the medium.
+    pub(crate) fn floor(&self) -> u64 {
+        self.target.as_ref().map_or(0, |target| target.floor)
+    }
+}

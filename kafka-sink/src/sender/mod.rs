@@ -1,0 +1,3 @@
+//! The machine between the log and Kafka. No I/O, no clock.
+
+pub(crate) mod request;

@@ -1,0 +1,1 @@
+//! rskafka and tokio: the only place that knows either.
