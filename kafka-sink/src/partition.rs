@@ -6,3 +6,9 @@ pub(crate) fn of_key(key: &[u8], count: u32) -> u32 {
     let _ = (key, count);
     0
 }
+
+/// The partition of a record without a key.
+pub(crate) fn of_sequence(sequence: u64, count: u32) -> u32 {
+    let _ = (sequence, count);
+    0
+}
