@@ -4,7 +4,7 @@
 //!
 //! - `feed`: the readers of the log, and how records reach their partitions.
 //! - `topic`, `partition`: what is known of each, and the one batch on its way.
-//! - `flow`: a batch's way from its records to its confirmation.
+//! - `flow`: a batch's way from its records to its confirmation; `settle`: when its outcome is unknown.
 //! - `cluster`: metadata, the producer id, reachability.
 //! - `errors`, `notice`: Kafka's codes, and what the operator is told.
 //!
@@ -36,12 +36,13 @@ mod flow;
 pub(crate) mod notice;
 mod partition;
 pub(crate) mod request;
+mod settle;
 mod topic;
 
 use cluster::Cluster;
 use feed::Feed;
 use notice::Notice;
-use partition::{FedBy, Partition, State};
+use partition::{Partition, State};
 use request::{Outcome, Request, RequestId};
 use topic::{Known, Topic};
 
