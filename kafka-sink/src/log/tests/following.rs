@@ -209,6 +209,14 @@ fn segments_without_a_wanted_stream_are_passed() {
         });
         assert!(all.clone().all(|sequence| read.contains(&sequence)), "{wanted} from {from}: {read:?}");
     }
+    // No segment is passed that is not wholly durable.
+    for durable in 0..60 {
+        let mut follow = follow(&fs);
+        follow.set_streams(Some(BTreeSet::new()));
+        let groups = follow.read(0, durable, usize::MAX, &budget).expect("reads");
+        let end = groups.last().map_or(0, |group| group.sequences.end);
+        assert_eq!(end, durable / 2 * 2, "{durable}");
+    }
 }
 
 /// Four groups of three records in one segment without a footer; where each begins and ends.
