@@ -334,7 +334,7 @@ fn over_real_files() {
 #[test]
 #[ignore = "a measurement"]
 fn how_fast_a_backlog_is_read() {
-    let groups = std::env::var("GROUPS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let groups = std::env::var("FOLLOW_GROUPS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
     let dir = tempfile::tempdir().expect("a directory");
     let durable = real_log(dir.path(), groups);
     let budget = Arc::new(AtomicUsize::new(0));
