@@ -12,7 +12,8 @@
 //! - `retention`: which segments may go.
 //! - `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
-//! - `reader`: `millrace consume`.
+//! - `walk`: from segment to segment, while the log is written.
+//! - `follow`: the log for a sink that is behind. `reader`: `millrace consume`.
 
 use std::fmt;
 use std::io;
@@ -46,12 +47,14 @@ mod writer;
 
 mod retention;
 
-mod follow;
 pub(crate) mod port;
 mod thread;
 
 mod recovery;
 mod scan;
+
+pub(crate) mod follow;
+mod walk;
 
 pub mod reader;
 
