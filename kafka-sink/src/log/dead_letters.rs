@@ -214,12 +214,12 @@ fn encode(letter: &DeadLetter) -> Vec<u8> {
     let mut out = Vec::new();
     // Writing into a `Vec` cannot fail.
     let _ = write!(out, "{{\"sequence\":{},\"topic\":", letter.sequence);
-    record::write_string(&mut out, &letter.topic);
+    record::write_json(&mut out, &letter.topic);
     let _ = write!(out, ",\"partition\":{},\"key\":", letter.partition);
-    record::write_string(&mut out, stored.map_or("", |(stored, _)| stored.key));
+    record::write_json(&mut out, stored.map_or("", |(stored, _)| stored.key));
     let ts_ms = stored.map_or(0, |(stored, _)| stored.event.ts_ms);
     let _ = write!(out, ",\"ts\":{ts_ms},\"error\":{},\"reason\":", letter.error);
-    record::write_string(&mut out, &letter.text);
+    record::write_json(&mut out, &letter.text);
     out.extend_from_slice(b",\"value\":");
     match stored {
         Some((stored, item)) => record::write_value(&mut out, &stored.event, &item.group.node),
