@@ -39,6 +39,10 @@ use super::format::crc_seed;
 use crate::event::{Event, EventData, EventKind};
 use crate::rule::Rule;
 
+mod view;
+
+pub(crate) use view::{View, event, records, view};
+
 /// Bytes of a record before its texts.
 pub(crate) const RECORD_FIXED: usize = 64;
 /// CRC and length.
@@ -152,6 +156,11 @@ pub(crate) fn number_record(entry: &mut [u8], seed: u32, run: u32, sequence: u64
     put_at(entry, 24, &offset.to_le_bytes());
     let crc = crc32c::crc32c_append(seed, from(entry, 4));
     put_at(entry, 0, &crc.to_le_bytes());
+}
+
+/// Writes which core took a record.
+pub(crate) fn set_core(entry: &mut [u8], core: u8) {
+    put_at(entry, 53, &[core]);
 }
 
 /// Appends a control entry of `kind` whose fields `fields` writes.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::control::{Control, Targets};
 use super::entry::RunStart;
 use super::file::Fs;
 use super::format::{Footer, Header};
@@ -49,6 +50,14 @@ pub(crate) struct Resume {
     pub(crate) ids: Ids,
 }
 
+/// The group written last.
+pub(crate) struct LastGroup<'a> {
+    pub(crate) segment_id: u64,
+    pub(crate) node: Arc<str>,
+    pub(crate) sequences: std::ops::Range<u64>,
+    pub(crate) body: &'a [u8],
+}
+
 pub(crate) struct LogWriter {
     fs: Arc<dyn Fs>,
     config: LogConfig,
@@ -58,6 +67,9 @@ pub(crate) struct LogWriter {
     /// Failed segments without records, to be removed once there is a new one.
     abandoned: Vec<PathBuf>,
     group: Vec<u8>,
+    /// Segment, sequences and body length of the group written last.
+    last: (u64, std::ops::Range<u64>, usize),
+    targets: Targets,
     pub(crate) stats: Arc<Mutex<LogStats>>,
 }
 
@@ -70,8 +82,17 @@ impl LogWriter {
         now_ms: u64,
     ) -> Result<LogWriter, LogError> {
         let stats = Arc::new(Mutex::new(LogStats::new()));
-        let mut writer =
-            LogWriter { fs, config, segment: None, at, abandoned: Vec::new(), group: Vec::new(), stats };
+        let mut writer = LogWriter {
+            fs,
+            config,
+            segment: None,
+            at,
+            abandoned: Vec::new(),
+            group: Vec::new(),
+            last: (0, 0..0, 0),
+            targets: Targets::default(),
+            stats,
+        };
         writer.new_segment(now_ms, true)?;
         Ok(writer)
     }
@@ -86,7 +107,12 @@ impl LogWriter {
     /// # Errors
     /// The file layer failed. Nothing is acknowledged, nothing is forgotten: call again with the
     /// same batches.
-    pub(crate) fn append_group(&mut self, now_ms: u64, batches: &[Batch]) -> Result<(), LogError> {
+    pub(crate) fn append_group(
+        &mut self,
+        now_ms: u64,
+        batches: &[Batch],
+        _controls: &[Control],
+    ) -> Result<(), LogError> {
         let result = self.try_append(now_ms, batches);
         if result.is_err() {
             self.at.streams.roll_back();
@@ -96,7 +122,28 @@ impl LogWriter {
         result
     }
 
+    pub(crate) fn append_controls(&mut self, now_ms: u64, controls: &[Control]) -> Result<(), LogError> {
+        self.append_group(now_ms, &[], controls)
+    }
+
+    pub(crate) fn last_group(&self) -> LastGroup<'_> {
+        let (segment_id, sequences, body) = self.last.clone();
+        let from = super::format::GROUP_HEADER;
+        let body = self.group.get(from..from.saturating_add(body)).unwrap_or_default();
+        LastGroup { segment_id, node: self.config.node.as_str().into(), sequences, body }
+    }
+
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    pub(crate) fn set_floor(&mut self, _floor: Option<u64>) {}
+
     fn try_append(&mut self, now_ms: u64, batches: &[Batch]) -> Result<(), LogError> {
+        if self.group.capacity() > 2 * self.config.group_bytes_max {
+            // One large record does not hold its memory for ever.
+            self.group = Vec::new();
+        }
         let len = group::group_len(batches);
         match &self.segment {
             None => self.new_segment(now_ms, true)?,
@@ -118,12 +165,11 @@ impl LogWriter {
         segment.sync(self.group.len(), records, now_ms)?;
         let sync_us = self.fs.steady_us().saturating_sub(before);
         self.at.streams.commit(position);
+        let body = batches.iter().map(|batch| batch.bytes.len()).sum();
+        let next = self.at.next_sequence.saturating_add(u64::from(records));
+        self.last = (place.segment_id, self.at.next_sequence..next, body);
         self.at.next_sequence = self.at.next_sequence.saturating_add(u64::from(records));
         self.stats.lock().add_group(records, self.group.len(), sync_us);
-        if self.group.capacity() > 2 * self.config.group_bytes_max {
-            // One large record does not hold its memory for ever.
-            self.group = Vec::new();
-        }
         Ok(())
     }
 
