@@ -8,7 +8,8 @@
 //! - `file`: the file layer, with the real one and, for tests, `sim`.
 //! - `group`, `segment`, `mark`, `writer`: the machine that numbers, writes and syncs. No clock, no thread.
 //! - `retention`: which segments may go.
-//! - `thread`: the only place with a clock and a thread.
+//! - `port`, `follow`: the way to the sink, from memory and from files.
+//! - `handle`, `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
 //! - `reader`: `millrace consume`.
 
@@ -42,7 +43,8 @@ mod writer;
 
 mod retention;
 
-mod follow;
+pub(crate) mod follow;
+mod handle;
 pub(crate) mod port;
 mod thread;
 
@@ -51,8 +53,9 @@ mod scan;
 
 pub mod reader;
 
+use control::{Control, TargetState};
 use file::Fs;
-pub use thread::LogHandle;
+pub use handle::LogHandle;
 use writer::LogWriter;
 
 /// Where the log lives and how much it may take.
@@ -126,6 +129,9 @@ pub enum LogError {
     /// The log thread could not be started.
     #[error("cannot start the log thread: {0}")]
     Thread(io::Error),
+    /// The sink's thread could not be started.
+    #[error("cannot start the way into Kafka: {0}")]
+    Sink(io::Error),
     /// The log thread has ended by itself; a bug in our own invariants.
     #[error("the log thread has ended unexpectedly")]
     ThreadEnded,
@@ -246,6 +252,10 @@ pub struct Log {
     ring_bytes: usize,
     ring_records: usize,
     group_bytes_max: usize,
+    /// When it was opened, Unix milliseconds.
+    now_ms: u64,
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
     lock: Box<dyn Send>,
 }
 
@@ -260,8 +270,34 @@ pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(L
     const BYTES_MAX: usize = 1 << 30;
     let (ring_bytes, ring_records) = (config.ring_bytes.min(BYTES_MAX), config.ring_records);
     let group_bytes_max = config.group_bytes_max.min(BYTES_MAX);
-    let (writer, recovery, lock) = recovery::recover(config, Arc::new(fs), now_ms, seed)?;
-    Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, lock }, recovery))
+    let (fs, dir): (Arc<dyn Fs>, _) = (Arc::new(fs), config.dir.clone());
+    let (writer, recovery, lock) = recovery::recover(config, Arc::clone(&fs), now_ms, seed)?;
+    Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, now_ms, fs, dir, lock }, recovery))
+}
+
+impl Log {
+    /// What is known of the target, as far as is on the medium.
+    pub(crate) fn target(&self) -> TargetState {
+        self.writer.targets().targets.get(&control::KAFKA).cloned().unwrap_or_default()
+    }
+
+    /// The sequence the next record gets.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.writer.next_sequence()
+    }
+
+    /// Writes a control before the log is started; it is durable on `Ok`.
+    pub(crate) fn write_control(&mut self, control: Control) -> Result<(), LogError> {
+        self.writer.append_group(self.now_ms, &[], &[control])
+    }
+
+    pub(crate) fn fs(&self) -> &Arc<dyn Fs> {
+        &self.fs
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
 }
 
 #[cfg(test)]
