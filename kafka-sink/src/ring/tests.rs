@@ -202,9 +202,9 @@ fn a_record_that_needs_more_than_half_is_told_when_it_fits() {
         let fits = if by_rule { producer.has_room_for(&rule, 800) } else { producer.has_room(1, 800) };
         assert!(!fits);
         if by_rule {
-            producer.want_room_for(&rule)
+            producer.want_room_for(&rule);
         } else {
-            producer.want_room()
+            producer.want_room();
         }
         assert!(!ring.take_room(), "half is free, but it would be refused again: {by_rule}");
     }

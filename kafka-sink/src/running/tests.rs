@@ -102,3 +102,12 @@ fn dropping_it_lets_go_of_the_log() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn it_is_looked_at_from_other_threads() {
+    fn shared<T: Send + Sync + Clone>() {}
+    fn sent<T: Send>() {}
+    shared::<Observer>();
+    sent::<Running>();
+    sent::<Producer>();
+}

@@ -17,6 +17,7 @@ mod damage;
 mod failures;
 mod power_cut;
 mod reading;
+mod refusing;
 mod sink;
 mod threads;
 

@@ -11,6 +11,7 @@ use super::super::entry;
 use super::super::file::Fs;
 use super::super::port::{Group, Port};
 use super::super::sim::Fault;
+use super::refusing::{REFUSED, Refusing};
 use super::threads::{Collector, collector, token};
 use super::*;
 use crate::accounts::{Accounts, Settler};
@@ -268,6 +269,41 @@ fn what_the_medium_refused_is_durable_once_it_does_not() {
     collector.wait_for(0, 1);
     wait_until("it says that it goes on", || !handle.stats().paused);
     assert_eq!(port.take_group().map(|group| check(&group)), Some(vec![(0, 0)]));
+    drop(producers);
+    handle.stop().expect("stops");
+}
+
+#[test]
+fn controls_go_through_while_records_are_refused() {
+    let fs = Refusing::new(SimFs::new(11));
+    let Bench { handle, mut producers, port, collector, .. } = bench(1, fs.clone(), config(), 1 << 20);
+    let append = |producer: &mut Producer, sequence: u32| {
+        producer.append(&rule("s"), &publish("t", REFUSED), token(sequence));
+        producer.flush();
+    };
+    append(&mut producers[0], 0);
+    collector.wait_for(0, 1);
+    fs.set(true);
+    // Taken together with a group that is refused, and while the log waits to try again.
+    let with_records = port.submit([cursor(0)]);
+    append(&mut producers[0], 1);
+    wait_until("the first control is durable", || port.durable_ticket() > with_records);
+    wait_until("it pauses", || handle.stats().paused);
+    for next in 1..20 {
+        let ticket = port.submit([cursor(next)]);
+        let begin = Instant::now();
+        wait_until("the next is durable", || port.durable_ticket() > ticket);
+        assert!(begin.elapsed() < Duration::from_secs(10), "it does not wait for the records");
+    }
+    assert!(handle.stats().paused);
+    assert_eq!((collector.count(0), port.durable()), (1, 1), "the record is not durable");
+    fs.set(false);
+    collector.wait_for(0, 2);
+    wait_until("published", || port.durable() == 2);
+    let groups = [port.take_group(), port.take_group(), port.take_group()];
+    let sequences: Vec<u64> =
+        groups.iter().flatten().flat_map(|group| check(group)).map(|(sequence, _)| sequence).collect();
+    assert_eq!(sequences, [0, 1]);
     drop(producers);
     handle.stop().expect("stops");
 }
