@@ -145,7 +145,8 @@ fn escape(byte: u8) -> Escape {
     }
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
+/// Appends `text` as a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     if string_len(text) == text.len() + 2 {

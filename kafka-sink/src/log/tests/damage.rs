@@ -23,7 +23,7 @@ fn small_log() -> (Vec<u8>, Vec<Group>) {
         let topics: Vec<String> = (0..3).map(|index| format!("g{group}/{index}")).collect();
         let records: Vec<(&str, &str)> = topics.iter().map(|topic| ("s", topic.as_str())).collect();
         let batch = batch(&records);
-        let end = at + super::super::group::group_len(std::slice::from_ref(&batch));
+        let end = at + super::super::group::group_len(std::slice::from_ref(&batch), &[]);
         writer.append_group(NOW, &[batch], &[]).expect("appends");
         groups.push((at, end, topics));
         at = align(end);
