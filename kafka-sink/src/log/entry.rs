@@ -244,6 +244,11 @@ impl<'a> Entries<'a> {
     pub(crate) fn new(body: &'a [u8], id: u64) -> Entries<'a> {
         Entries { rest: body, seed: crc_seed(id) }
     }
+
+    /// The bytes of the entries that are still to come.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {

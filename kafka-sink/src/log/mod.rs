@@ -13,7 +13,8 @@
 //! - `port`, `follow`: the way to the sink, from memory and from files.
 //! - `handle`, `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
-//! - `reader`: `millrace consume`.
+//! - `walk`: from segment to segment, while the log is written.
+//! - `follow`: the log for a sink that is behind. `reader`: `millrace consume`.
 
 use std::fmt;
 use std::io;
@@ -47,13 +48,15 @@ mod writer;
 
 mod retention;
 
-pub(crate) mod follow;
 mod handle;
 pub(crate) mod port;
 mod thread;
 
 mod recovery;
 mod scan;
+
+pub(crate) mod follow;
+mod walk;
 
 pub mod reader;
 

@@ -15,6 +15,8 @@ use crate::rule::Rule;
 
 mod damage;
 mod failures;
+mod following;
+mod following_model;
 mod power_cut;
 mod reading;
 mod refusing;
