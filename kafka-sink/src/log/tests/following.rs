@@ -82,7 +82,7 @@ pub(super) fn numbered(range: Range<u64>) -> Vec<(u64, String)> {
 /// Appends one group with these sequences, whose topics say their sequence.
 fn append(writer: &mut LogWriter, stream: &str, records: u64) {
     let group = numbered_batch(writer.next_sequence(), stream, records);
-    writer.append_group(NOW, &[group]).expect("appends");
+    writer.append_group(NOW, &[group], &[]).expect("appends");
 }
 
 pub(super) fn numbered_batch(first: u64, stream: &str, records: u64) -> Batch {
@@ -172,7 +172,7 @@ fn a_group_that_failed_is_not_read_from_where_it_failed() {
     for topic in ["x", "y", "z"] {
         other.append(&rule("s"), &publish(topic, b"payload"), None);
     }
-    assert!(writer.append_group(NOW, &[other]).is_err());
+    assert!(writer.append_group(NOW, &[other], &[]).is_err());
     assert_eq!(drain(&mut early, 2, writer.next_sequence(), 1).0, []);
     append(&mut writer, "s", 2);
     append(&mut writer, "s", 2);
@@ -221,15 +221,15 @@ fn damaged(fs: &SimFs, more: bool) -> (Vec<u8>, Vec<(u64, u64)>, LogWriter) {
     let mut groups = Vec::new();
     for group in 0..4 {
         let batch = numbered_batch(3 * group, "s", 3);
-        let end = at + super::super::group::group_len(std::slice::from_ref(&batch));
-        writer.append_group(NOW, &[batch]).expect("appends");
+        let end = at + super::super::group::group_len(std::slice::from_ref(&batch), &[]);
+        writer.append_group(NOW, &[batch], &[]).expect("appends");
         groups.push((at, end));
         at = align(end);
     }
     if more {
         // A second segment, after a failure.
         fs.fail_at(fs.operations() + 1, Fault::Io);
-        assert!(writer.append_group(NOW, &[numbered_batch(12, "s", 3)]).is_err());
+        assert!(writer.append_group(NOW, &[numbered_batch(12, "s", 3)], &[]).is_err());
         append(&mut writer, "s", 3);
     }
     (fs.content(&path).expect("there"), groups, writer)
@@ -306,7 +306,7 @@ fn real_log(dir: &Path, groups: u64) -> u64 {
         for sequence in writer.next_sequence()..writer.next_sequence() + 100 {
             batch.append(&rule("message_state"), &publish(&sequence.to_string(), &payload), None);
         }
-        writer.append_group(NOW, &[batch]).expect("appends");
+        writer.append_group(NOW, &[batch], &[]).expect("appends");
     }
     writer.next_sequence()
 }

@@ -29,7 +29,7 @@ fn whatever_happens_to_the_log_what_was_acknowledged_is_read() {
             match random.below(10) {
                 0..5 => {
                     let group = [numbered_batch(durable, "s", 1 + random.below(9))];
-                    while writer.append_group(NOW, &group).is_err() {
+                    while writer.append_group(NOW, &group, &[]).is_err() {
                         failures += 1;
                         at = check(&fs, &mut steady, at, durable, 1, &bounds, &mut gaps_met, &context);
                     }

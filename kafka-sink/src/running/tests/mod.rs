@@ -6,6 +6,8 @@ use crate::log::sim::SimFs;
 use crate::log::{self, LogConfig};
 use crate::ring::AckToken;
 
+mod begin;
+
 const NOW: u64 = 1_574_751_635_845;
 
 struct Deaf;
