@@ -40,7 +40,9 @@ fn controls_ride_behind_the_records_of_their_group() {
 #[test]
 fn a_restart_knows_them_however_the_run_ended() {
     let all = [partitions(0, 3), floor(1), intent(0, 0, 1), cursor(0, 2), intent(0, 2, 2), intent(2, 0, 9)];
-    for (name, clean, killed) in [("clean", true, false), ("killed", false, true), ("power cut", false, false)] {
+    for (name, clean, killed) in
+        [("clean", true, false), ("killed", false, true), ("power cut", false, false)]
+    {
         for segment_bytes in [4096 + 512 * 3, 1 << 20] {
             let fs = SimFs::new(1);
             let config = LogConfig { segment_bytes, ..config() };

@@ -106,7 +106,8 @@ fn once_over_a_power_cut_at_any_operation() {
             let (fs, _) = fs.restart(seed);
             let kept = content(&fs, "dead-letters.jsonl");
             torn += u64::from(!kept.is_empty() && !kept.ends_with('\n'));
-            let (mut writer, _) = open(&fs, LogConfig { dead_letters_bytes_max: 1 << 20, ..config }).expect("opens");
+            let (mut writer, _) =
+                open(&fs, LogConfig { dead_letters_bytes_max: 1 << 20, ..config }).expect("opens");
             // Kafka refuses them again.
             writer.append_controls(NOW, &[letter(2, &long), letter(3, "t")]).expect("appends");
             let mut found = sequences(&fs);
