@@ -11,6 +11,9 @@
 //! failed write left behind the last sync is written over; what a power failure left there is ended
 //! with a newline and does not count unless it is a whole line.
 //!
+//! Each write is filled up with spaces to a multiple of [`ALIGN`] before its last newline, because a
+//! power failure can spoil any sector that is being written.
+//!
 //! Beyond its limit the file becomes `dead-letters.1.jsonl`, in place of the one before.
 
 #![deny(clippy::arithmetic_side_effects)]
@@ -23,6 +26,7 @@ use super::LogError;
 use super::control::{Control, DeadLetter};
 use super::entry;
 use super::file::{File, Fs};
+use super::format::{ALIGN, align};
 use crate::record;
 
 const NAME: &str = "dead-letters.jsonl";
@@ -110,13 +114,14 @@ impl DeadLetters {
             }
             let line = encode(letter);
             let end = open.synced.saturating_add(batch.bytes.len() as u64);
-            if end > 0 && end.saturating_add(line.len() as u64) > self.bytes_max {
+            if end > 0 && align(end.saturating_add(line.len() as u64)) > self.bytes_max {
                 open = self.append(open, &mut batch)?;
                 self.rotate(fs)?;
                 open = Open { written: open.written, ..self.find(fs)? };
             }
-            if open.torn && batch.bytes.is_empty() {
+            if batch.bytes.is_empty() && (open.torn || !open.synced.is_multiple_of(ALIGN)) {
                 batch.bytes.push(b'\n');
+                batch.fill_up(open.synced);
             }
             batch.bytes.extend_from_slice(&line);
             batch.sequences.insert(letter.sequence);
@@ -130,6 +135,7 @@ impl DeadLetters {
         if batch.bytes.is_empty() {
             return Ok(open);
         }
+        batch.fill_up(open.synced);
         let written = open.file.write_at(&batch.bytes, open.synced).and_then(|()| open.file.sync_data());
         if let Err(error) = written {
             open.dirty = true;
@@ -168,6 +174,19 @@ impl DeadLetters {
 struct Lines {
     bytes: Vec<u8>,
     sequences: BTreeSet<u64>,
+}
+
+impl Lines {
+    /// Up to where the next sector begins, if the bytes go to `position`: spaces before the newline.
+    fn fill_up(&mut self, position: u64) {
+        let end = position.saturating_add(self.bytes.len() as u64);
+        let missing = align(end).saturating_sub(end);
+        if missing > 0 {
+            self.bytes.pop();
+            self.bytes.extend(std::iter::repeat_n(b' ', usize::try_from(missing).unwrap_or(0)));
+            self.bytes.push(b'\n');
+        }
+    }
 }
 
 impl Open {
@@ -215,7 +234,8 @@ fn read_tail(file: &dyn File, bytes_max: u64) -> io::Result<Vec<u8>> {
 fn find_sequences(bytes: &[u8], out: &mut BTreeSet<u64>) {
     for line in bytes.split(|&byte| byte == b'\n') {
         let sequence = (|| {
-            let line = std::str::from_utf8(line).ok().filter(|line| is_whole(line))?;
+            let line = std::str::from_utf8(line).ok().map(|line| line.trim_end_matches(' '));
+            let line = line.filter(|line| is_whole(line))?;
             line.strip_prefix("{\"sequence\":")?.split_once(',')?.0.parse().ok()
         })();
         out.extend::<Option<u64>>(sequence);

@@ -122,6 +122,7 @@ fn settings(random: &mut Random) -> LogConfig {
     LogConfig {
         segment_bytes: 4096 + 512 * (2 + random.below(20)),
         fill_step_bytes: 512 * (1 + random.below(12)),
+        reserve_bytes: 4096 * random.below(2),
         ..config()
     }
 }
@@ -157,7 +158,15 @@ fn append_groups(
         let first = writer.next_sequence();
         let mut attempts = 0;
         model.unacknowledged.clone_from(&controls);
-        while writer.append_group(NOW, &batches, &controls).is_err() {
+        let append = |writer: &mut LogWriter, attempts: u64| {
+            // A reserve that was given up may come back at once.
+            let now = NOW + 10_000 * attempts;
+            if batches.is_empty() {
+                return writer.append_controls(now, &controls);
+            }
+            writer.append_group(now, &batches, &controls)
+        };
+        while append(writer, attempts).is_err() {
             attempts += 1;
             if fs.is_off() || attempts > 20 {
                 return;
