@@ -1,1 +1,20 @@
-//! rskafka and tokio: the only place that knows either.
+//! The way to Kafka over the network: the only place that knows rskafka and tokio.
+//!
+//! - `address`, `stream`, `connection`, `nodes`: sockets, from one to all.
+//! - `bodies`: what is said over them.
+//! - `client`: carries out the machine's requests.
+//! - `driver`: the thread on which all of it runs, between the machine, the log and the network.
+//!
+//! rskafka gives the messenger, which frames requests and pairs answers with them. Sockets,
+//! time-outs, bodies and everything that is sent again are our own.
+
+mod address;
+mod bodies;
+pub(crate) mod client;
+mod connection;
+pub(crate) mod driver;
+mod nodes;
+mod stream;
+
+#[cfg(test)]
+mod tests;
