@@ -114,21 +114,21 @@ const OLD_HEADER: usize = 14;
 
 /// The headers of batches one behind the other. The last may be cut short: what is left of it
 /// still counts if its header is whole.
-fn headers(bytes: &[u8]) -> Result<Vec<Header>, Malformed> {
+pub(super) fn headers(bytes: &[u8]) -> Result<Vec<Header>, Malformed> {
     const ODD: Malformed = Malformed("the length of a batch is wrong");
     let mut input = Input::new(bytes, false);
     let mut headers = Vec::new();
     while input.len() >= BEFORE_LENGTH + OLD_HEADER {
         let base_offset = input.i64()?;
         let length = usize::try_from(input.i32()?).map_err(|_| ODD)?;
+        if length < OLD_HEADER {
+            return Err(ODD);
+        }
         let body = input.take(length.min(input.len()))?;
         let mut batch = Input::new(body, false);
         batch.i32()?; // the leader's epoch, or a CRC
         let magic = batch.i8()?;
         if magic < 2 {
-            if length < OLD_HEADER {
-                return Err(ODD);
-            }
             let next_offset = base_offset.saturating_add(1);
             headers.push(Header {
                 base_offset,
