@@ -94,9 +94,16 @@ struct News<R> {
 
 struct Inbox<R> {
     answers: Vec<(RequestId, Outcome)>,
-    reads: Vec<(R, Box<dyn Source>, Result<Vec<Arc<Group>>, String>)>,
+    reads: Vec<ReadDone<R>>,
     /// How long a stop may take.
     stop: Option<Duration>,
+}
+
+struct ReadDone<R> {
+    reader: R,
+    /// Back for the next read.
+    source: Box<dyn Source>,
+    groups: Result<Vec<Arc<Group>>, String>,
 }
 
 impl<R> News<R> {
@@ -254,7 +261,7 @@ impl<M: Machine, S: Surroundings<M>> Driver<M, S> {
         for (id, outcome) in answers {
             self.machine.answer(now, id, outcome);
         }
-        for (reader, source, groups) in reads {
+        for ReadDone { reader, source, groups } in reads {
             self.sources.insert(reader, source);
             self.machine.read_done(reader, groups);
         }
@@ -309,7 +316,7 @@ impl<M: Machine, S: Surroundings<M>> Driver<M, S> {
         tokio::task::spawn_blocking(move || {
             let _fuse = Fuse;
             let groups = source.read(from);
-            news.leave(|inbox| inbox.reads.push((reader, source, groups)));
+            news.leave(|inbox| inbox.reads.push(ReadDone { reader, source, groups }));
         });
     }
 }

@@ -148,7 +148,8 @@ fn part(topic: &str, partition: i32) -> Part {
 fn answers_are_put_back_into_order() {
     let parts = [part("b", 1), part("a", 0), part("b", 0)];
     let all = [("a", 0), ("b", 0), ("b", 1)];
-    let cases: [(&str, &[(&str, i32)], Result<&[u64], &str>); 5] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, i32)], Result<&'a [u64], &'a str>);
+    let cases: [Case<'_>; 5] = [
         ("whole", &all, Ok(&[2, 0, 1])),
         ("one is missing", &all[..2], Err("does not answer for partition 1 of topic b")),
         ("one is double", &[all[0], all[0]], Err("answers twice for partition 0 of topic a")),

@@ -46,9 +46,21 @@ type Serve = fn(TcpStream);
 fn peers_that_are_not_kafka() {
     const ALIEN: &str = "answers, but not as Kafka does (is it TLS or another service?)";
     let cases: &[(&str, Serve, &str)] = &[
-        ("never answers", |mut s| drop(drain(&mut s)), "takes the connection, but has not answered in 400ms"),
+        (
+            "never answers",
+            |mut s| {
+                drain(&mut s);
+            },
+            "takes the connection, but has not answered in 400ms",
+        ),
         ("closes at once", drop, "before it answered (is it Kafka, and without TLS?)"),
-        ("closes after the request", |mut s| drop(request(&mut s)), "before it answered"),
+        (
+            "closes after the request",
+            |mut s| {
+                request(&mut s);
+            },
+            "before it answered",
+        ),
         ("HTTP", |mut s| send(&mut s, b"HTTP/1.1 400 Bad Request\r\n\r\n"), ALIEN),
         ("a TLS alert", |mut s| send(&mut s, &[0x15, 3, 3, 0, 2, 2, 0x46]), ALIEN),
         ("a length of 2 GiB", |mut s| send(&mut s, &[0x7f, 0xff, 0xff, 0xff, 0]), ALIEN),
@@ -104,16 +116,34 @@ fn a_broker_that_the_cluster_does_not_name() {
 #[test]
 fn peers_that_stop_being_kafka() {
     let cases: &[(&str, Serve, &str)] = &[
-        ("silence", |mut s| drop(drain(&mut s)), "has not answered in 400ms"),
-        ("closes", |mut s| drop(request(&mut s)), "has closed the connection"),
+        (
+            "silence",
+            |mut s| {
+                drain(&mut s);
+            },
+            "has not answered in 400ms",
+        ),
+        (
+            "closes",
+            |mut s| {
+                request(&mut s);
+            },
+            "has closed the connection",
+        ),
         (
             "half an answer",
-            |mut s| drop((request(&mut s), send(&mut s, &[0, 0, 0, 20, 0, 0]))),
+            |mut s| {
+                request(&mut s);
+                send(&mut s, &[0, 0, 0, 20, 0, 0]);
+            },
             "has not answered in 400ms",
         ),
         (
             "a later length of 2 GiB",
-            |mut s| drop((request(&mut s), send(&mut s, &[0x7f, 0xff, 0xff, 0xff]))),
+            |mut s| {
+                request(&mut s);
+                send(&mut s, &[0x7f, 0xff, 0xff, 0xff]);
+            },
             "not as Kafka does",
         ),
         (
@@ -261,7 +291,9 @@ fn an_idle_close_is_no_failure() {
 /// Many who want an address that does not answer wait for one attempt, not for one each.
 #[test]
 fn one_attempt_for_all_who_wait() {
-    let peer = fake(|mut socket, _| drop(drain(&mut socket)));
+    let peer = fake(|mut socket, _| {
+        drain(&mut socket);
+    });
     let begun = Instant::now();
     run(async {
         let client = std::sync::Arc::new(client(&[&peer.address()], LIMIT));
@@ -289,7 +321,9 @@ fn the_next_broker_is_asked() {
             answer(&mut socket, asked.correlation, &producer_id(1));
         }
     });
-    let silent = fake(|mut socket, _| drop(drain(&mut socket)));
+    let silent = fake(|mut socket, _| {
+        drain(&mut socket);
+    });
     run(async {
         let client = client(&[&silent.address(), &format!("localhost:{}", peer.port)], LIMIT);
         for _ in 0..3 {
