@@ -17,11 +17,15 @@ use super::super::bodies::producers::{DescribeProducers, InitProducerId};
 use super::super::client::Client;
 use super::super::connection::{Connection, Times, Way};
 use super::{client, run};
+use crate::event::{Event, EventData, EventKind};
 use crate::log::control::ProducerId;
+use crate::log::entry;
+use crate::log::port::{Group, Item};
+use crate::rule::Rule;
 use crate::sender::request::{
     self, Answer, Failure, Known, Part, Produced, Request, TopicMetadata, TopicPartition,
 };
-use crate::target::Compression;
+use crate::target::{Compression, KafkaConfig};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -438,5 +442,74 @@ fn every_version_of_every_body() {
         each_version!(connection, [2 3 4], again(), |version, answers: Vec<super::super::bodies::admin::Created>| {
             assert_eq!(answers[0].error, TOPIC_ALREADY_EXISTS, "version {version}");
         });
+    });
+}
+
+/// Records of one event each, as the log has them.
+fn records(count: usize, payload: &[u8]) -> Vec<Item> {
+    let rule = Rule::new(7, "hook", EventKind::MessagePublish, "stream").expect("a rule");
+    let ts_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+    let data = EventData::Publish { topic: "devices/17", payload, qos: 1, packet_id: 0 };
+    let event = Event { ts_ms, client_id: "device-17", username: "", data };
+    let mut body = Vec::new();
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        entry::append_record(&mut body, &rule, &event);
+        ends.push(body.len() as u32);
+    }
+    let len = ends[0];
+    let group = Arc::new(Group::new(1, "node".into(), 1..1 + count as u64, body, &Arc::default()));
+    let item = |(sequence, end): (u64, u32)| Item {
+        group: Arc::clone(&group),
+        at: end - len,
+        len,
+        sequence,
+        ts_ms,
+        rule: 7,
+        core: 0,
+    };
+    (1..).zip(ends).map(item).collect()
+}
+
+/// The client's own way: records of the log, encoded with each codec, several partitions in a
+/// request, on the shared connection and alone.
+#[test]
+fn records_of_the_log_in_every_compression() {
+    let Some(server) = server() else { return };
+    run(async {
+        let topic = name("codecs");
+        for compression in Compression::ALL.into_iter().filter(|compression| compression.is_built()) {
+            let mut config = KafkaConfig::new(vec![server.clone()]);
+            config.compression = compression;
+            let client = Client::new(&config).expect("a valid server");
+            create(&client, &topic, 3).await;
+            metadata(&client, &[Arc::clone(&topic)]).await;
+            let producer = producer_id(&client).await;
+            let parts: Vec<Part> = [2, 0, 1]
+                .map(|partition| {
+                    let records = records(200, &[b'p'; 100]);
+                    Part { records, ..part(&topic, partition, producer, 0) }
+                })
+                .into();
+            let mut first = Vec::new();
+            for alone in [false, true] {
+                let request = Request::Produce { node: 1, parts: parts.clone(), alone };
+                let Ok(Answer::Produce { parts, throttle }) = client.carry_out(request).await else {
+                    panic!("{compression}: no answer")
+                };
+                assert_eq!(throttle, Duration::ZERO);
+                assert!(parts.iter().all(|one| one.error == NONE), "{compression}: {parts:?}");
+                // The second time they are known already.
+                first = if alone {
+                    assert_eq!(parts, first);
+                    parts
+                } else {
+                    parts
+                };
+            }
+            assert_eq!(first.len(), 3);
+            let (error, found) = find(&client, &parts[0], None, 0).await;
+            assert_eq!((error, found), (NONE, Some(first[0].offset)), "{compression}");
+        }
     });
 }
