@@ -15,7 +15,7 @@ use crate::log::follow::Follow;
 use crate::log::port::Port;
 use crate::log::{Log, LogError, LogHandle, LogStats, Summary};
 use crate::ring::{Completion, Producer, Waker};
-use crate::rule::Rule;
+use crate::rule::{Durability, Rule};
 use crate::status::{HookStatus, Status};
 use crate::target::{KafkaConfig, Start};
 use crate::wire::{self, SinkShared};
@@ -116,10 +116,16 @@ fn prepare(
         let ms = log.fs().steady_us().saturating_sub(before) / 1000;
         tracing::info!(backlog.records, backlog.bytes, ms, "counted what earlier runs left for Kafka");
     }
-    let mut streams: Vec<Arc<str>> = Vec::new();
+    let (mut streams, mut confirmed_streams) = (Vec::new(), Vec::new());
     for rule in rules.iter().filter(|rule| rule.to_kafka) {
-        if !streams.contains(&rule.stream) {
-            streams.push(Arc::clone(&rule.stream));
+        let mut add = |to: &mut Vec<Arc<str>>| {
+            if !to.contains(&rule.stream) {
+                to.push(Arc::clone(&rule.stream));
+            }
+        };
+        add(&mut streams);
+        if rule.durability == Durability::Kafka {
+            add(&mut confirmed_streams);
         }
     }
     Ok(SinkShared {
@@ -127,10 +133,13 @@ fn prepare(
         completion: Arc::clone(completion),
         restored,
         streams,
+        confirmed_streams,
         dir: log.dir().to_owned(),
         fs: Arc::clone(log.fs()),
         earliest,
         cores,
+        // Pauses of two brokers that lost the same Kafka should not end together.
+        seed: log.fs().steady_us() ^ end.rotate_left(32) ^ u64::from(std::process::id()),
     })
 }
 

@@ -102,6 +102,7 @@ fn clocks_are_read_in_few_places() {
         "broker/src/cli/",
         "kafka-sink/src/log/thread.rs",
         "kafka-sink/src/log/file.rs",
+        "kafka-sink/src/wire/",
     ];
     for package in ["codec", "router", "kafka-sink", "broker"] {
         for (path, text) in sources(&root().join(package).join("src")) {
@@ -114,6 +115,32 @@ fn clocks_are_read_in_few_places() {
                 "{name} reads a clock"
             );
         }
+    }
+}
+
+/// One module speaks to Kafka, and only its thread runs tokio: the rest knows neither.
+#[test]
+fn rskafka_and_tokio_are_named_in_one_place() {
+    for package in ["codec", "router", "broker", "bench"] {
+        let named = dependencies(package);
+        assert!(
+            !named.contains("tokio") && !named.contains("rskafka"),
+            "{package} depends on tokio or rskafka"
+        );
+    }
+    for (path, text) in sources(&root().join("kafka-sink/src")) {
+        let name = path.strip_prefix(root()).expect("below the root");
+        // Prose may say what a neighbour uses.
+        let names =
+            |word: &str| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+        // Tests may take rskafka's decoder for a model.
+        let is_test = name.ends_with("tests.rs") || name.iter().any(|folder| folder == "tests");
+        let may = is_test || name.starts_with("kafka-sink/src/wire");
+        assert!(
+            may || !(names("tokio::") || names("rskafka::")),
+            "{} names tokio or rskafka",
+            name.display()
+        );
     }
 }
 

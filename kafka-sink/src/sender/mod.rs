@@ -98,7 +98,7 @@ impl Settings {
 }
 
 /// One of the two readers of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reader {
     /// Follows the end of the log.
     Main,
@@ -279,10 +279,13 @@ impl Sender {
         }
     }
 
-    /// Records below `sequence` are durable, and so are controls with lower tickets. To be called
-    /// before the groups that came with that.
-    pub(crate) fn durable(&mut self, now: Now, sequence: u64, ticket: u64) {
+    /// Every record below `sequence` is durable: in a group that was handed over, or in the files.
+    pub(crate) fn durable_to(&mut self, sequence: u64) {
         self.feed.durable = self.feed.durable.max(sequence);
+    }
+
+    /// Controls with lower tickets are durable.
+    pub(crate) fn durable(&mut self, now: Now, ticket: u64) {
         self.durable_ticket = self.durable_ticket.max(ticket);
         while let Some(&(ticket, part)) = self.on_medium.front()
             && ticket < self.durable_ticket

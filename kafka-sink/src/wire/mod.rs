@@ -1,46 +1,24 @@
-//! rskafka and tokio: the only place that knows either.
+//! The way to Kafka over the network: the only place that knows rskafka and tokio.
+//!
+//! - `address`, `stream`, `connection`, `nodes`: sockets, from one to all.
+//! - `bodies`: what is said over them.
+//! - `client`: carries out the machine's requests.
+//! - `driver`: the thread on which all of it runs, between the machine, the log and the network.
+//! - `sink`: what is around the machine in the broker: accounts, cores, files.
+//!
+//! rskafka gives the messenger, which frames requests and pairs answers with them. Sockets,
+//! time-outs, bodies and everything that is sent again are our own.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod address;
+mod bodies;
+pub(crate) mod client;
+mod connection;
+pub(crate) mod driver;
+mod nodes;
+mod sink;
+mod stream;
 
-use crate::accounts::Accounts;
-use crate::log::control::TargetState;
-use crate::log::file::Fs;
-use crate::log::port::Port;
-use crate::ring::Completion;
-use crate::status::KafkaStatus;
-use crate::target::KafkaConfig;
+pub(crate) use sink::{Handle, SinkShared, start};
 
-/// What the sink shares with the rest of the stream side.
-pub(crate) struct SinkShared {
-    pub(crate) accounts: Arc<Accounts>,
-    pub(crate) completion: Arc<dyn Completion>,
-    /// What the log knows of the target at the start.
-    pub(crate) restored: TargetState,
-    /// The streams of the hooks, each once.
-    pub(crate) streams: Vec<Arc<str>>,
-    /// The log's directory and the file layer it is on.
-    pub(crate) dir: PathBuf,
-    pub(crate) fs: Arc<dyn Fs>,
-    /// The first sequence that is still in the log.
-    pub(crate) earliest: u64,
-    pub(crate) cores: usize,
-}
-
-/// The running sink.
-pub(crate) struct Handle;
-
-pub(crate) fn start(_config: KafkaConfig, _port: Arc<Port>, _shared: SinkShared) -> io::Result<Handle> {
-    Ok(Handle)
-}
-
-impl Handle {
-    pub(crate) fn status(&self) -> (KafkaStatus, BTreeMap<u32, Option<u64>>) {
-        Default::default()
-    }
-
-    pub(crate) fn stop(self, _grace: Duration) {}
-}
+#[cfg(test)]
+mod tests;
