@@ -24,6 +24,7 @@ pub mod log;
 
 mod batch;
 mod partition;
+mod running;
 mod sender;
 mod status;
 mod target;
@@ -36,5 +37,6 @@ pub use ring::{AckToken, Completion, Producer};
 pub use rule::{
     Durability, Rule, STREAM_NAME_BYTES_MAX, StreamNameError, UnknownDurability, validate_stream_name,
 };
+pub use running::{Running, start};
 pub use status::{HookStatus, KafkaStatus, Status, TopicStatus};
 pub use target::{Compression, KafkaConfig, Start, UnknownName};
