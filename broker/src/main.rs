@@ -2,9 +2,11 @@
 
 use millrace::config::Config;
 use millrace::node::Node;
+use millrace::status::socket;
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -26,8 +28,13 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     for (name, address) in node.addresses() {
         info!("listener {name}: mqtt on {address}");
     }
-    let _ = stop.recv();
-    let (counters, log) = node.stop()?;
+    socket::answer_while(
+        &config.node.data,
+        || node.report(),
+        || wait(&node, config.node.status_every, &stop),
+    );
+    let (counters, summary) = node.stop()?;
+    let log = summary.stats;
     for (what, count) in counters.losses() {
         warn!("{count} {what}");
     }
@@ -36,5 +43,19 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
         "{} connections, {} messages in, {} out; {} records in {} groups, fdatasync {p50} / {p99} / {max} µs (median, 99 %, most)",
         counters.connected, counters.published, counters.delivered, log.records, log.groups
     );
+    if summary.waiting > 0 {
+        info!("{} records wait in the log for Kafka; the next start delivers them", summary.waiting);
+    }
     Ok(())
+}
+
+/// Until it is time to stop; says the numbers now and then if that is asked for.
+fn wait(node: &Node, status_every: Duration, stop: &Receiver<()>) {
+    if status_every.is_zero() {
+        let _ = stop.recv();
+        return;
+    }
+    while stop.recv_timeout(status_every) == Err(RecvTimeoutError::Timeout) {
+        info!("{}", node.report().line());
+    }
 }
