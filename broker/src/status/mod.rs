@@ -105,8 +105,8 @@ pub struct Topic {
 pub struct Hook {
     /// NAME of `[hook.NAME]`.
     pub name: String,
-    /// The stream or Kafka topic of its records.
-    pub topic: String,
+    /// The stream of its records, which is also their Kafka topic.
+    pub stream: String,
     /// Left undelivered by earlier runs.
     pub backlog: u64,
     /// Accepted from clients.
@@ -179,7 +179,7 @@ impl From<millrace_kafka_sink::HookStatus> for Hook {
     fn from(status: millrace_kafka_sink::HookStatus) -> Hook {
         Hook {
             name: status.name,
-            topic: status.stream,
+            stream: status.stream,
             backlog: status.backlog,
             taken: status.taken,
             durable: status.durable,

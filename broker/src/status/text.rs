@@ -76,15 +76,19 @@ impl Report {
     }
 
     fn hooks_table(&self) -> String {
-        let mut rows = vec![["HOOK", "TOPIC", "TAKEN", "DURABLE"].map(str::to_owned).to_vec()];
+        let mut rows = vec![["HOOK", "STREAM", "TAKEN", "DURABLE"].map(str::to_owned).to_vec()];
         if self.kafka.is_some() {
             let more =
                 ["BACKLOG", "DELIVERED", "WAITING", "BYTES", "OLDEST", "RETRIED", "SET ASIDE", "REPEATED?"];
             rows[0].extend(more.map(str::to_owned));
         }
         for hook in &self.hooks {
-            let mut row =
-                vec![hook.name.clone(), hook.topic.clone(), hook.taken.to_string(), hook.durable.to_string()];
+            let mut row = vec![
+                hook.name.clone(),
+                hook.stream.clone(),
+                hook.taken.to_string(),
+                hook.durable.to_string(),
+            ];
             if self.kafka.is_some() {
                 row.extend([
                     hook.backlog.to_string(),
@@ -183,7 +187,7 @@ mod tests {
             kafka: None,
             hooks: vec![Hook {
                 name: "states".to_owned(),
-                topic: "s".to_owned(),
+                stream: "s".to_owned(),
                 taken: 10,
                 durable: 9,
                 ..Hook::default()
@@ -201,8 +205,8 @@ mod tests {
              log          10 records in 4 groups, 8.0 KiB; fdatasync 1 / 2 / 3 µs (median, 99 %, most)\n\
              kafka        none: records stay in the log\n\
              \n\
-             HOOK    TOPIC  TAKEN  DURABLE\n\
-             states  s         10        9\n"
+             HOOK    STREAM  TAKEN  DURABLE\n\
+             states  s          10        9\n"
         );
         let mut report = report();
         report.log.paused = true;
@@ -229,8 +233,8 @@ mod tests {
         let page = report.page();
         for part in [
             "most); CANNOT WRITE, tries again every second\nkafka        connected, cluster id\n",
-            "\nHOOK    TOPIC  TAKEN  DURABLE  BACKLOG  DELIVERED  WAITING  BYTES  OLDEST  RETRIED  SET ASIDE  REPEATED?\n\
-             states  s         10        9        1          7        2  600 B      1m        0          1          0\n",
+            "\nHOOK    STREAM  TAKEN  DURABLE  BACKLOG  DELIVERED  WAITING  BYTES  OLDEST  RETRIED  SET ASIDE  REPEATED?\n\
+             states  s          10        9        1          7        2  600 B      1m        0          1          0\n",
             "\nKAFKA TOPIC  STATE  PARTITIONS  MIN.INSYNC\ns            ok              4           ?\n",
         ] {
             assert!(page.contains(part), "{part}\n{page}");

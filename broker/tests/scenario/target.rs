@@ -43,7 +43,7 @@ fn numbers_without_kafka() {
     assert_eq!(count(&report["log"], "records"), 7);
     let hook = &report["hooks"][0];
     assert_eq!(
-        (hook["name"].as_str(), hook["topic"].as_str()),
+        (hook["name"].as_str(), hook["stream"].as_str()),
         (Some("message_state"), Some("message_state"))
     );
     assert_eq!((count(hook, "taken"), count(hook, "durable")), (7, 7));
