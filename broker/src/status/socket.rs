@@ -196,7 +196,7 @@ const PART_BYTES: usize = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Hook;
+    use crate::status::About;
 
     fn report() -> Report {
         Report { process: 7, ..Report::default() }
@@ -250,8 +250,8 @@ mod tests {
     fn clients_that_do_not_read() {
         let data = tempfile::tempdir().expect("a directory");
         let data = data.path();
-        let hook = Hook { name: "x".repeat(1 << 20), ..Hook::default() };
-        let large = || Report { hooks: vec![hook.clone(); 4], ..Report::default() };
+        let about = About { node: "x".repeat(4 << 20), ..About::default() };
+        let large = || Report { about: about.clone(), ..Report::default() };
         let silent = answer_while(data, large, || {
             let silent = UnixStream::connect(path(data)).expect("connected");
             assert!(ask(data).expect("an answer").len() > 4 << 20);

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Hook, Kafka, Report};
+use millrace_kafka_sink::{HookStatus, KafkaStatus, TopicStatus};
+
+use super::Report;
 use crate::config::units::format_time;
 
 impl Report {
@@ -26,19 +28,19 @@ impl Report {
             log.fdatasync_us.max,
             if log.paused { "; CANNOT WRITE, tries again every second" } else { "" },
         );
-        match &self.kafka {
+        match &self.stream.kafka {
             None => page.push_str("kafka        none: records stay in the log\n"),
             Some(kafka) => {
                 let cluster =
                     kafka.cluster.as_deref().map(|id| format!(", cluster {id}")).unwrap_or_default();
-                let _ = writeln!(page, "kafka        {}{cluster}", kafka.state);
+                let _ = writeln!(page, "kafka        {}", plain(&format!("{}{cluster}", kafka.state)));
             }
         }
-        if !self.hooks.is_empty() {
+        if !self.stream.hooks.is_empty() {
             page.push('\n');
             page.push_str(&self.hooks_table());
         }
-        if let Some(kafka) = self.kafka.as_ref().filter(|kafka| !kafka.topics.is_empty()) {
+        if let Some(kafka) = self.stream.kafka.as_ref().filter(|kafka| !kafka.topics.is_empty()) {
             page.push('\n');
             page.push_str(&topics_table(kafka));
         }
@@ -51,12 +53,12 @@ impl Report {
             "status: {} connections; log: {} records in {} groups",
             self.about.connections, self.log.records, self.log.groups
         );
-        if let Some(kafka) = &self.kafka {
-            let _ = write!(line, "; kafka: {}", kafka.state);
+        if let Some(kafka) = &self.stream.kafka {
+            let _ = write!(line, "; kafka: {}", plain(&kafka.state));
         }
-        for hook in &self.hooks {
+        for hook in &self.stream.hooks {
             let _ = write!(line, "; {}: {} taken, {} durable", hook.name, hook.taken, hook.durable);
-            if self.kafka.is_some() {
+            if self.stream.kafka.is_some() {
                 let _ = write!(line, ", {} delivered, {} waiting", hook.delivered, hook.waiting);
             }
             if let Some(age) = self.age(hook) {
@@ -77,19 +79,19 @@ impl Report {
 
     fn hooks_table(&self) -> String {
         let mut rows = vec![["HOOK", "STREAM", "TAKEN", "DURABLE"].map(str::to_owned).to_vec()];
-        if self.kafka.is_some() {
+        if self.stream.kafka.is_some() {
             let more =
                 ["BACKLOG", "DELIVERED", "WAITING", "BYTES", "OLDEST", "RETRIED", "SET ASIDE", "REPEATED?"];
             rows[0].extend(more.map(str::to_owned));
         }
-        for hook in &self.hooks {
+        for hook in &self.stream.hooks {
             let mut row = vec![
                 hook.name.clone(),
                 hook.stream.clone(),
                 hook.taken.to_string(),
                 hook.durable.to_string(),
             ];
-            if self.kafka.is_some() {
+            if self.stream.kafka.is_some() {
                 row.extend([
                     hook.backlog.to_string(),
                     hook.delivered.to_string(),
@@ -106,18 +108,18 @@ impl Report {
         table(&rows, 2)
     }
 
-    fn age(&self, hook: &Hook) -> Option<String> {
+    fn age(&self, hook: &HookStatus) -> Option<String> {
         hook.oldest_ms.map(|oldest| seconds(self.about.now_ms.saturating_sub(oldest)))
     }
 }
 
-fn topics_table(kafka: &Kafka) -> String {
+fn topics_table(kafka: &KafkaStatus) -> String {
     let number = |number: Option<u32>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
     let head = ["KAFKA TOPIC", "STATE", "PARTITIONS", "MIN.INSYNC"].map(str::to_owned).to_vec();
-    let row = |topic: &super::Topic| {
+    let row = |topic: &TopicStatus| {
         vec![
             topic.name.clone(),
-            topic.state.clone(),
+            plain(&topic.state),
             number(topic.partitions),
             number(topic.min_insync_replicas),
         ]
@@ -148,6 +150,11 @@ fn table(rows: &[Vec<String>], texts: usize) -> String {
     out
 }
 
+/// What a Kafka says of itself, on one line and without a terminal's control characters.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A time in whole seconds.
 fn seconds(millis: u64) -> String {
     format_time(Duration::from_secs(millis / 1000))
@@ -169,7 +176,9 @@ fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{About, Log, Quantiles, Topic};
+    use millrace_kafka_sink::Status;
+
+    use super::super::{About, Log, Quantiles};
     use super::*;
 
     fn report() -> Report {
@@ -184,14 +193,16 @@ mod tests {
                 fdatasync_us: Quantiles { p50: 1, p99: 2, max: 3 },
                 ..Log::default()
             },
-            kafka: None,
-            hooks: vec![Hook {
-                name: "states".to_owned(),
-                stream: "s".to_owned(),
-                taken: 10,
-                durable: 9,
-                ..Hook::default()
-            }],
+            stream: Status {
+                hooks: vec![HookStatus {
+                    name: "states".to_owned(),
+                    stream: "s".to_owned(),
+                    taken: 10,
+                    durable: 9,
+                    ..HookStatus::default()
+                }],
+                kafka: None,
+            },
         }
     }
 
@@ -210,29 +221,29 @@ mod tests {
         );
         let mut report = report();
         report.log.paused = true;
-        report.hooks[0] = Hook {
+        report.stream.hooks[0] = HookStatus {
             backlog: 1,
             delivered: 7,
             set_aside: 1,
             waiting: 2,
             waiting_bytes: 600,
             oldest_ms: Some(40_000),
-            ..report.hooks[0].clone()
+            ..report.stream.hooks[0].clone()
         };
-        let topic = Topic {
+        let topic = TopicStatus {
             name: "s".to_owned(),
             state: "ok".to_owned(),
             partitions: Some(4),
             min_insync_replicas: None,
         };
-        report.kafka = Some(Kafka {
+        report.stream.kafka = Some(KafkaStatus {
             cluster: Some("id".to_owned()),
-            state: "connected".to_owned(),
+            state: "con\x1bnected".to_owned(),
             topics: vec![topic],
         });
         let page = report.page();
         for part in [
-            "most); CANNOT WRITE, tries again every second\nkafka        connected, cluster id\n",
+            "most); CANNOT WRITE, tries again every second\nkafka        con nected, cluster id\n",
             "\nHOOK    STREAM  TAKEN  DURABLE  BACKLOG  DELIVERED  WAITING  BYTES  OLDEST  RETRIED  SET ASIDE  REPEATED?\n\
              states  s          10        9        1          7        2  600 B      1m        0          1          0\n",
             "\nKAFKA TOPIC  STATE  PARTITIONS  MIN.INSYNC\ns            ok              4           ?\n",
@@ -248,10 +259,10 @@ mod tests {
             report.line(),
             "status: 2 connections; log: 10 records in 4 groups; states: 10 taken, 9 durable"
         );
-        report.kafka = Some(Kafka { state: "connected".to_owned(), ..Kafka::default() });
-        report.hooks[0].waiting = 2;
-        report.hooks[0].oldest_ms = Some(99_000);
-        report.hooks[0].retried = 5;
+        report.stream.kafka = Some(KafkaStatus { state: "connected".to_owned(), ..KafkaStatus::default() });
+        report.stream.hooks[0].waiting = 2;
+        report.stream.hooks[0].oldest_ms = Some(99_000);
+        report.stream.hooks[0].retried = 5;
         assert_eq!(
             report.line(),
             "status: 2 connections; log: 10 records in 4 groups; kafka: connected; states: 10 taken, 9 durable, 0 \
