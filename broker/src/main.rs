@@ -1,7 +1,7 @@
 //! The `millrace` program: the command line around the broker.
 
 use millrace::config::Config;
-use millrace::node::Node;
+use millrace::node::{Node, Stopped};
 use millrace::status::socket;
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,8 +33,7 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
         || node.report(),
         || wait(&node, config.node.status_every, &stop),
     );
-    let (counters, summary) = node.stop()?;
-    let log = summary.stats;
+    let Stopped { counters, log, waiting } = node.stop()?;
     for (what, count) in counters.losses() {
         warn!("{count} {what}");
     }
@@ -43,8 +42,8 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
         "{} connections, {} messages in, {} out; {} records in {} groups, fdatasync {p50} / {p99} / {max} µs (median, 99 %, most)",
         counters.connected, counters.published, counters.delivered, log.records, log.groups
     );
-    if summary.waiting > 0 {
-        info!("{} records wait in the log for Kafka; the next start delivers them", summary.waiting);
+    if waiting > 0 {
+        info!("{waiting} records wait in the log for Kafka; the next start delivers them");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::net;
 use crate::status::{About, Report};
 use crate::worker::{Control, Core, Counters, Mailbox, Parts, Shared, Stop, WAKER};
 use millrace_kafka_sink::log::file::RealFs;
-use millrace_kafka_sink::{Log, LogConfig, LogError, Recovery, Rule, Running, Summary, log};
+use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Recovery, Rule, Running, log};
 use millrace_router::Routes;
 use mio::{Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -78,6 +78,16 @@ pub struct Node {
     recovery: Recovery,
     name: Arc<str>,
     started: Instant,
+}
+
+/// What a broker that has stopped cleanly leaves behind.
+pub struct Stopped {
+    /// Of all cores.
+    pub counters: Counters,
+    /// Of the log.
+    pub log: LogStats,
+    /// Records in the log that Kafka has not got; 0 without a target.
+    pub waiting: u64,
 }
 
 impl Node {
@@ -151,7 +161,7 @@ impl Node {
     ///
     /// # Errors
     /// The last records could not be written.
-    pub fn stop(self) -> Result<(Counters, Summary), NodeError> {
+    pub fn stop(self) -> Result<Stopped, NodeError> {
         for step in [Stop::Listeners, Stop::Clients] {
             self.shared.stopped.store(0, Ordering::SeqCst);
             self.tell(step);
@@ -166,7 +176,11 @@ impl Node {
             // A core that panicked has ended the process before this.
             counters.add(&core.join().unwrap_or_default());
         }
-        Ok((counters, self.stream.stop(DELIVERY_GRACE)?))
+        let observer = self.stream.observer();
+        let log = self.stream.stop(DELIVERY_GRACE)?.stats;
+        let waiting =
+            observer.status().hooks.iter().fold(0, |sum: u64, hook| sum.saturating_add(hook.waiting));
+        Ok(Stopped { counters, log, waiting })
     }
 
     fn tell(&self, step: Stop) {

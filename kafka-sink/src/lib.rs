@@ -37,6 +37,6 @@ pub use ring::{AckToken, Completion, Producer};
 pub use rule::{
     Durability, Rule, STREAM_NAME_BYTES_MAX, StreamNameError, UnknownDurability, validate_stream_name,
 };
-pub use running::{Running, start};
+pub use running::{Observer, Running, start};
 pub use status::{HookStatus, KafkaStatus, Status, TopicStatus};
 pub use target::{Compression, KafkaConfig, Start, UnknownName};

@@ -12,7 +12,13 @@ use crate::target::KafkaConfig;
 /// Log thread and sink, running.
 pub struct Running {
     log: LogHandle,
-    rules: Vec<Rule>,
+    observer: Observer,
+}
+
+/// Looks at a running stream side, from any thread; also after its end.
+#[derive(Clone)]
+pub struct Observer {
+    rules: Arc<[Rule]>,
     kafka: Option<KafkaConfig>,
 }
 
@@ -28,7 +34,7 @@ pub fn start(
     kafka: Option<KafkaConfig>,
 ) -> Result<(Running, Vec<Producer>), LogError> {
     let (log, producers) = log.start(cores, completion)?;
-    Ok((Running { log, rules: rules.to_vec(), kafka }, producers))
+    Ok((Running { log, observer: Observer { rules: rules.into(), kafka } }, producers))
 }
 
 impl Running {
@@ -39,13 +45,12 @@ impl Running {
 
     /// The numbers of each hook, in the order of the rules, and of the target.
     pub fn status(&self) -> Status {
-        let hook = |rule: &Rule| HookStatus {
-            name: rule.name.to_string(),
-            stream: rule.stream.to_string(),
-            ..HookStatus::default()
-        };
-        let hooks = self.rules.iter().map(hook).collect();
-        Status { hooks, kafka: self.kafka.as_ref().map(|_| KafkaStatus::default()) }
+        self.observer.status()
+    }
+
+    /// Something that other threads can look with.
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
     }
 
     /// Drains the rings, gives the sink up to `grace` for what is left, and closes the log.
@@ -54,5 +59,18 @@ impl Running {
     /// The last records could not be written.
     pub fn stop(self, _grace: Duration) -> Result<Summary, LogError> {
         self.log.stop()
+    }
+}
+
+impl Observer {
+    /// The numbers of each hook, in the order of the rules, and of the target.
+    pub fn status(&self) -> Status {
+        let hook = |rule: &Rule| HookStatus {
+            name: rule.name.to_string(),
+            stream: rule.stream.to_string(),
+            ..HookStatus::default()
+        };
+        let hooks = self.rules.iter().map(hook).collect();
+        Status { hooks, kafka: self.kafka.as_ref().map(|_| KafkaStatus::default()) }
     }
 }

@@ -221,8 +221,6 @@ pub struct Summary {
     pub stats: LogStats,
     /// The sequence the next run begins with.
     pub next_sequence: u64,
-    /// Records that wait for Kafka; 0 without a target.
-    pub waiting: u64,
 }
 
 impl fmt::Display for Damage {

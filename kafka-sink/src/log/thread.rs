@@ -141,7 +141,7 @@ impl Worker {
         }
         self.writer.close()?;
         let stats = self.shared.stats.lock().clone();
-        Ok(Summary { stats, next_sequence: self.writer.next_sequence(), waiting: 0 })
+        Ok(Summary { stats, next_sequence: self.writer.next_sequence() })
     }
 
     fn rings_are_empty(&self) -> bool {
