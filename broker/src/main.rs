@@ -1,7 +1,7 @@
 //! The `millrace` program: the command line around the broker.
 
 use millrace::config::Config;
-use millrace::node::{Node, Stopped};
+use millrace::node::{Node, Reporter, Stopped};
 use millrace::status::socket;
 use std::error::Error;
 use std::process::ExitCode;
@@ -28,11 +28,9 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     for (name, address) in node.addresses() {
         info!("listener {name}: mqtt on {address}");
     }
-    socket::answer_while(
-        &config.node.data,
-        || node.report(),
-        || wait(&node, config.node.status_every, &stop),
-    );
+    let reporter = node.reporter();
+    let until_the_stop = || wait(&reporter, config.node.status_every, &stop);
+    socket::answer_while(&config.node.data, || reporter.report(), until_the_stop);
     let Stopped { counters, log, waiting } = node.stop()?;
     for (what, count) in counters.losses() {
         warn!("{count} {what}");
@@ -49,12 +47,12 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
 }
 
 /// Until it is time to stop; says the numbers now and then if that is asked for.
-fn wait(node: &Node, status_every: Duration, stop: &Receiver<()>) {
+fn wait(reporter: &Reporter, status_every: Duration, stop: &Receiver<()>) {
     if status_every.is_zero() {
         let _ = stop.recv();
         return;
     }
     while stop.recv_timeout(status_every) == Err(RecvTimeoutError::Timeout) {
-        info!("{}", node.report().line());
+        info!("{}", reporter.report().line());
     }
 }

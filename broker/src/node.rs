@@ -76,8 +76,29 @@ pub struct Node {
     cores: Vec<JoinHandle<Counters>>,
     stream: Running,
     recovery: Recovery,
+    reporter: Reporter,
+}
+
+/// Tells the numbers of a broker.
+#[derive(Clone)]
+pub struct Reporter {
     name: Arc<str>,
     started: Instant,
+    shared: Arc<Shared>,
+    stream: Observer,
+}
+
+impl Reporter {
+    /// As they are now.
+    pub fn report(&self) -> Report {
+        let about = About {
+            node: self.name.to_string(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            now_ms: unix_ms(),
+            connections: self.shared.connections.load(Ordering::Relaxed) as u64,
+        };
+        Report::new(about, &self.stream.stats(), self.stream.status())
+    }
 }
 
 /// What a broker that has stopped cleanly leaves behind.
@@ -133,7 +154,8 @@ impl Node {
             threads
                 .push(std::thread::Builder::new().name(format!("millrace-{me}")).spawn(move || run(core))?);
         }
-        Ok(Node { addresses, shared, cores: threads, stream, recovery, name, started })
+        let reporter = Reporter { name, started, shared: Arc::clone(&shared), stream: stream.observer() };
+        Ok(Node { addresses, shared, cores: threads, stream, recovery, reporter })
     }
 
     /// What it listens on: the listener's name and the address, with the port that was taken for port 0.
@@ -146,15 +168,9 @@ impl Node {
         &self.recovery
     }
 
-    /// The numbers as they are now.
-    pub fn report(&self) -> Report {
-        let about = About {
-            node: self.name.to_string(),
-            uptime_ms: self.started.elapsed().as_millis() as u64,
-            now_ms: unix_ms(),
-            connections: self.shared.connections.load(Ordering::Relaxed) as u64,
-        };
-        Report::new(about, &self.stream.stats(), self.stream.status())
+    /// What tells the numbers, on any thread.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter.clone()
     }
 
     /// Stops cleanly: listeners, wills, clients, what Kafka still takes, log. Bounded in time.

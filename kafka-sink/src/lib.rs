@@ -24,11 +24,12 @@ pub mod log;
 
 mod batch;
 mod partition;
-mod running;
 mod sender;
 mod status;
 mod target;
 mod wire;
+
+mod running;
 
 pub use event::{Event, EventData, EventKind, UnknownEvent};
 pub use log::{Log, LogConfig, LogError, LogHandle, LogStats, Recovery, Summary};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::log::{Log, LogError, LogHandle, LogStats, Summary};
 use crate::ring::{Completion, Producer};
 use crate::rule::Rule;
@@ -11,13 +13,14 @@ use crate::target::KafkaConfig;
 
 /// Log thread and sink, running.
 pub struct Running {
-    log: LogHandle,
     observer: Observer,
 }
 
 /// Looks at a running stream side, from any thread; also after its end.
 #[derive(Clone)]
 pub struct Observer {
+    log: Arc<Mutex<Option<LogHandle>>>,
+    stats: LogStats,
     rules: Arc<[Rule]>,
     kafka: Option<KafkaConfig>,
 }
@@ -34,13 +37,15 @@ pub fn start(
     kafka: Option<KafkaConfig>,
 ) -> Result<(Running, Vec<Producer>), LogError> {
     let (log, producers) = log.start(cores, completion)?;
-    Ok((Running { log, observer: Observer { rules: rules.into(), kafka } }, producers))
+    let stats = log.stats();
+    let log = Arc::new(Mutex::new(Some(log)));
+    Ok((Running { observer: Observer { log, stats, rules: rules.into(), kafka } }, producers))
 }
 
 impl Running {
     /// What the log has done so far.
     pub fn stats(&self) -> LogStats {
-        self.log.stats()
+        self.observer.stats()
     }
 
     /// The numbers of each hook, in the order of the rules, and of the target.
@@ -58,11 +63,16 @@ impl Running {
     /// # Errors
     /// The last records could not be written.
     pub fn stop(self, _grace: Duration) -> Result<Summary, LogError> {
-        self.log.stop()
+        self.observer.log.lock().take().map_or(Err(LogError::ThreadEnded), LogHandle::stop)
     }
 }
 
 impl Observer {
+    /// What the log has done so far.
+    pub fn stats(&self) -> LogStats {
+        self.log.lock().as_ref().map_or_else(|| self.stats.clone(), LogHandle::stats)
+    }
+
     /// The numbers of each hook, in the order of the rules, and of the target.
     pub fn status(&self) -> Status {
         let hook = |rule: &Rule| HookStatus {
