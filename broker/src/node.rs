@@ -7,7 +7,7 @@ use crate::net;
 use crate::status::{About, Report};
 use crate::worker::{Control, Core, Counters, Mailbox, Parts, Shared, Stop, WAKER};
 use millrace_kafka_sink::log::file::RealFs;
-use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Recovery, Rule, Running, log};
+use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Observer, Recovery, Rule, Running, log};
 use millrace_router::Routes;
 use mio::{Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -192,10 +192,9 @@ impl Node {
             // A core that panicked has ended the process before this.
             counters.add(&core.join().unwrap_or_default());
         }
-        let observer = self.stream.observer();
         let log = self.stream.stop(DELIVERY_GRACE)?.stats;
-        let waiting =
-            observer.status().hooks.iter().fold(0, |sum: u64, hook| sum.saturating_add(hook.waiting));
+        let hooks = self.reporter.stream.status().hooks;
+        let waiting = hooks.iter().fold(0, |sum: u64, hook| sum.saturating_add(hook.waiting));
         Ok(Stopped { counters, log, waiting })
     }
 
