@@ -359,6 +359,13 @@ fn exit_codes_and_messages() {
             "{words:?}: {err}"
         );
     }
+    let summary = text(&output(&["check", "--bridge-conf", conf]).stdout);
+    for line in [
+        "\nkafka 127.0.0.1:9092 (start earliest)\n",
+        "\nhook message_state: message.publish on devices/+/state to Kafka topic message_state\n",
+    ] {
+        assert!(summary.contains(line), "{line:?} in {summary}");
+    }
     // The printed configuration is one.
     let printed = base.path().join("printed.toml");
     std::fs::write(&printed, output(&["config"]).stdout).unwrap();
