@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,11 +85,13 @@ pub fn answer_while<R>(data: &Path, report: impl Fn() -> Report + Send, inside: 
             return inside();
         }
     };
-    let Server { poll, listener, waker, .. } = server;
+    let Server { poll, listener, waker } = server;
+    let ended = AtomicBool::new(false);
     let result = thread::scope(|scope| {
-        let _end = Ring(&waker);
+        let ended = &ended;
+        let _end = End { ended, waker: &waker };
         let thread = thread::Builder::new().name("millrace-status".to_owned());
-        if let Err(error) = thread.spawn_scoped(scope, move || run(poll, &listener, report)) {
+        if let Err(error) = thread.spawn_scoped(scope, move || run(poll, &listener, ended, report)) {
             warn!("millrace-status: {error}; `millrace status` will find no broker");
         }
         inside()
@@ -99,12 +102,16 @@ pub fn answer_while<R>(data: &Path, report: impl Fn() -> Report + Send, inside: 
 }
 
 /// Ends the thread, however `inside` ends.
-struct Ring<'a>(&'a Waker);
+struct End<'a> {
+    ended: &'a AtomicBool,
+    waker: &'a Waker,
+}
 
-impl Drop for Ring<'_> {
+impl Drop for End<'_> {
     fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
         // The waker's descriptor is open: it cannot fail.
-        let _ = self.0.wake();
+        let _ = self.waker.wake();
     }
 }
 
@@ -138,7 +145,7 @@ impl Server {
     }
 }
 
-fn run(mut poll: Poll, listener: &UnixListener, report: impl Fn() -> Report) {
+fn run(mut poll: Poll, listener: &UnixListener, ended: &AtomicBool, report: impl Fn() -> Report) {
     let watch = || -> io::Result<mio::net::UnixListener> {
         let mut watched = mio::net::UnixListener::from_std(listener.try_clone()?);
         poll.registry().register(&mut watched, LISTENER, Interest::READABLE)?;
@@ -154,11 +161,13 @@ fn run(mut poll: Poll, listener: &UnixListener, report: impl Fn() -> Report) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 return warn!("millrace-status: {error}; `millrace status` gets no answer from here on");
             }
-            _ if events.iter().any(|event| event.token() == END) => return,
             _ => {}
         }
         // Until there is nobody: events come once.
         loop {
+            if ended.load(Ordering::SeqCst) {
+                return;
+            }
             match listener.accept() {
                 Ok((client, _)) => {
                     // Who does not read gets nothing.
@@ -245,7 +254,7 @@ mod tests {
         assert_eq!(fs::read(taken.join(NAME)).expect("still there"), b"mine");
     }
 
-    /// A client that never reads is left after a while; one behind it is answered, and the end does not wait longer.
+    /// A client that never reads is left after a while; one behind it is answered, and the end waits for one at most.
     #[test]
     fn clients_that_do_not_read() {
         let data = tempfile::tempdir().expect("a directory");
@@ -255,8 +264,9 @@ mod tests {
         let silent = answer_while(data, large, || {
             let silent = UnixStream::connect(path(data)).expect("connected");
             assert!(ask(data).expect("an answer").len() > 4 << 20);
-            silent
+            let many = (0..20).map(|_| UnixStream::connect(path(data)).expect("connected"));
+            (silent, many.collect::<Vec<_>>(), Instant::now())
         });
-        drop(silent);
+        assert!(silent.2.elapsed() < 3 * WRITE_TIMEOUT, "{:?}", silent.2.elapsed());
     }
 }
