@@ -157,8 +157,8 @@ pub static SETTINGS: &[Setting] = &[
         key: "batch_bytes",
         kind: size(KIB, 1_000_000),
         preset: Preset::Value("512KiB"),
-        text: "A batch takes no further record once it is this long, uncompressed; a longer record goes alone. The \
-               maximum is below the 1048588 bytes that Kafka takes by default (message.max.bytes).",
+        text: "Longest batch, uncompressed; a record that is longer goes alone. The maximum is below the 1048588 bytes \
+               that Kafka takes by default (message.max.bytes).",
         field: Field::Draft(|d| Slot::U32(&mut d.config.kafka.batch_bytes)),
     },
     Setting {
