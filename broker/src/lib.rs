@@ -9,6 +9,8 @@ pub mod config;
 
 pub mod node;
 
+pub mod status;
+
 mod time;
 
 mod net;

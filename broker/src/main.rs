@@ -1,10 +1,12 @@
 //! The `millrace` program: the command line around the broker.
 
 use millrace::config::Config;
-use millrace::node::Node;
+use millrace::node::{Node, Reporter, Stopped};
+use millrace::status::socket;
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -26,8 +28,10 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     for (name, address) in node.addresses() {
         info!("listener {name}: mqtt on {address}");
     }
-    let _ = stop.recv();
-    let (counters, log) = node.stop()?;
+    let reporter = node.reporter();
+    let until_the_stop = || wait(&reporter, config.node.status_every, &stop);
+    socket::answer_while(&config.node.data, || reporter.report(), until_the_stop);
+    let Stopped { counters, log, waiting } = node.stop()?;
     for (what, count) in counters.losses() {
         warn!("{count} {what}");
     }
@@ -36,5 +40,19 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
         "{} connections, {} messages in, {} out; {} records in {} groups, fdatasync {p50} / {p99} / {max} µs (median, 99 %, most)",
         counters.connected, counters.published, counters.delivered, log.records, log.groups
     );
+    if waiting > 0 {
+        info!("{waiting} records wait in the log for Kafka; the next start delivers them");
+    }
     Ok(())
+}
+
+/// Until it is time to stop; says the numbers now and then if that is asked for.
+fn wait(reporter: &Reporter, status_every: Duration, stop: &Receiver<()>) {
+    if status_every.is_zero() {
+        let _ = stop.recv();
+        return;
+    }
+    while stop.recv_timeout(status_every) == Err(RecvTimeoutError::Timeout) {
+        info!("{}", reporter.report().line());
+    }
 }

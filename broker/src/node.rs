@@ -4,9 +4,10 @@
 use crate::config::Config;
 use crate::hook::{HookTable, Hooks};
 use crate::net;
+use crate::status::{About, Report};
 use crate::worker::{Control, Core, Counters, Mailbox, Parts, Shared, Stop, WAKER};
 use millrace_kafka_sink::log::file::RealFs;
-use millrace_kafka_sink::{Log, LogConfig, LogError, LogHandle, LogStats, Recovery, Rule, log};
+use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Observer, Recovery, Rule, Running, log};
 use millrace_router::Routes;
 use mio::{Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -26,6 +27,8 @@ const RESERVED_DESCRIPTORS: u64 = 128;
 const CORE_DESCRIPTORS: usize = 3;
 /// How long one step of a clean stop may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a clean stop may wait for Kafka to take what is left.
+const DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// The file with the key that spreads clients over home cores.
 const HOME_KEY: &str = "home.key";
 
@@ -71,8 +74,41 @@ pub struct Node {
     addresses: Vec<(String, SocketAddr)>,
     shared: Arc<Shared>,
     cores: Vec<JoinHandle<Counters>>,
-    log: LogHandle,
+    stream: Running,
     recovery: Recovery,
+    reporter: Reporter,
+}
+
+/// Tells the numbers of a broker.
+#[derive(Clone)]
+pub struct Reporter {
+    name: Arc<str>,
+    started: Instant,
+    shared: Arc<Shared>,
+    stream: Observer,
+}
+
+impl Reporter {
+    /// As they are now.
+    pub fn report(&self) -> Report {
+        let about = About {
+            node: self.name.to_string(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            now_ms: unix_ms(),
+            connections: self.shared.connections.load(Ordering::Relaxed) as u64,
+        };
+        Report::new(about, &self.stream.stats(), self.stream.status())
+    }
+}
+
+/// What a broker that has stopped cleanly leaves behind.
+pub struct Stopped {
+    /// Of all cores.
+    pub counters: Counters,
+    /// Of the log.
+    pub log: LogStats,
+    /// Records in the log that Kafka has not got; 0 without a target.
+    pub waiting: u64,
 }
 
 impl Node {
@@ -85,7 +121,7 @@ impl Node {
         let reserved = RESERVED_DESCRIPTORS + (cores * (CORE_DESCRIPTORS + config.listeners.len())) as u64;
         let connections_max = connections_max(config.limits.max_connections, reserved);
         let (addresses, mut listeners) = bind_all(config, cores)?;
-        let rules = rules(config)?;
+        let rules = rules(config, cores)?;
         let (log, recovery) = open_log(config)?;
         let polls = (0..cores).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let mailboxes = polls.iter().map(|poll| Ok(Mailbox::new(Waker::new(poll.registry(), WAKER)?)));
@@ -98,9 +134,15 @@ impl Node {
             home_key: home_key(&config.node.data)?,
             stopped: AtomicUsize::new(0),
         });
-        let table = Arc::new(HookTable::new(rules));
         let name: Arc<str> = config.node.name.as_str().into();
-        let (log, producers) = log.start(cores, Arc::clone(&shared) as _)?;
+        let (stream, producers) = millrace_kafka_sink::start(
+            log,
+            cores,
+            Arc::clone(&shared) as _,
+            &rules,
+            config.target().cloned(),
+        )?;
+        let table = Arc::new(HookTable::new(rules));
         let started = Instant::now();
         let mut threads = Vec::with_capacity(cores);
         for (me, (poll, producer)) in polls.into_iter().zip(producers).enumerate() {
@@ -112,7 +154,8 @@ impl Node {
             threads
                 .push(std::thread::Builder::new().name(format!("millrace-{me}")).spawn(move || run(core))?);
         }
-        Ok(Node { addresses, shared, cores: threads, log, recovery })
+        let reporter = Reporter { name, started, shared: Arc::clone(&shared), stream: stream.observer() };
+        Ok(Node { addresses, shared, cores: threads, stream, recovery, reporter })
     }
 
     /// What it listens on: the listener's name and the address, with the port that was taken for port 0.
@@ -125,21 +168,16 @@ impl Node {
         &self.recovery
     }
 
-    /// What the log has done so far.
-    pub fn log_stats(&self) -> LogStats {
-        self.log.stats()
+    /// What tells the numbers, on any thread.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter.clone()
     }
 
-    /// Open connections.
-    pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::Relaxed)
-    }
-
-    /// Stops cleanly: listeners, wills, clients, log. Bounded in time.
+    /// Stops cleanly: listeners, wills, clients, what Kafka still takes, log. Bounded in time.
     ///
     /// # Errors
     /// The last records could not be written.
-    pub fn stop(self) -> Result<(Counters, LogStats), NodeError> {
+    pub fn stop(self) -> Result<Stopped, NodeError> {
         for step in [Stop::Listeners, Stop::Clients] {
             self.shared.stopped.store(0, Ordering::SeqCst);
             self.tell(step);
@@ -154,8 +192,10 @@ impl Node {
             // A core that panicked has ended the process before this.
             counters.add(&core.join().unwrap_or_default());
         }
-        let summary = self.log.stop()?;
-        Ok((counters, summary.stats))
+        let log = self.stream.stop(DELIVERY_GRACE)?.stats;
+        let hooks = self.reporter.stream.status().hooks;
+        let waiting = hooks.iter().fold(0, |sum: u64, hook| sum.saturating_add(hook.waiting));
+        Ok(Stopped { counters, log, waiting })
     }
 
     fn tell(&self, step: Stop) {
@@ -220,19 +260,21 @@ fn bind_all(config: &Config, cores: usize) -> Result<Bound, NodeError> {
     Ok((addresses, listeners))
 }
 
-fn rules(config: &Config) -> Result<Vec<Rule>, NodeError> {
+fn rules(config: &Config, cores: usize) -> Result<Vec<Rule>, NodeError> {
     let hooks = if config.bridge.enabled { config.hooks.as_slice() } else { &[] };
-    let rule = |(id, hook): (usize, &crate::config::Hook)| {
-        let rule = Rule::new(id as u32, &hook.name, hook.on, &hook.topic)
+    let rule = |hook: &crate::config::Hook| {
+        let rule = Rule::new(Rule::id_of(&hook.name), &hook.name, hook.on, &hook.topic)
             .map_err(|error| NodeError::Hook { name: hook.name.clone(), reason: error.to_string() })?;
         Ok(Rule {
             filter: hook.filter.as_deref().map(Into::into),
             durability: hook.durability,
             max_record_bytes: hook.max_record_bytes,
+            waiting_bytes_max: hook.max_waiting_bytes / cores as u64,
+            to_kafka: config.target().is_some(),
             ..rule
         })
     };
-    hooks.iter().enumerate().map(rule).collect()
+    hooks.iter().map(rule).collect()
 }
 
 fn open_log(config: &Config) -> Result<(Log, Recovery), NodeError> {
@@ -245,8 +287,11 @@ fn open_log(config: &Config) -> Result<(Log, Recovery), NodeError> {
         ring_records: config.log.ring_records as usize,
         ..defaults
     };
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    Ok(log::open(settings, RealFs::new(), now_ms, random()?)?)
+    Ok(log::open(settings, RealFs::new(), unix_ms(), random()?)?)
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The key of the hash that spreads clients over home cores: secret, or clients could choose ids that all live on one

@@ -170,6 +170,54 @@ fn one_broker_for_a_data_directory() {
     assert!(last.starts_with("error: listener mqtt: "), "{last}");
 }
 
+/// A broker that was killed leaves its socket: nobody answers, and the next one takes the place.
+#[test]
+fn status_while_a_broker_runs() {
+    let base = tempfile::tempdir().unwrap();
+    let data = base.path().to_str().unwrap();
+    for _ in 0..2 {
+        let mut broker = Broker::start(base.path(), &["--set", "node.status_every=50ms"]);
+        broker.read_until("status: 0 connections; log: 0 records in ");
+        let page = output(&["status", "--data", data]);
+        assert_eq!(page.status.code(), Some(0), "{page:?}");
+        let page = text(&page.stdout);
+        let first = format!(
+            "millrace@127.0.0.1 (millrace {}, process {}), up ",
+            env!("CARGO_PKG_VERSION"),
+            broker.child.id()
+        );
+        assert!(page.starts_with(&first), "{page}");
+        for part in ["connections  0\n", "\nkafka        none: records stay in the log\n", "\nmessage_state "]
+        {
+            assert!(page.contains(part), "{part:?} in {page}");
+        }
+        broker.child.kill().unwrap();
+        wait(&mut broker.child);
+        assert!(base.path().join("status.sock").exists());
+        let nobody = output(&["status", "--data", data]);
+        assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+        assert!(
+            text(&nobody.stderr).starts_with("error: no broker runs on the data directory "),
+            "{nobody:?}"
+        );
+    }
+    // It watches until the broker ends.
+    let mut broker = Broker::start(base.path(), &[]);
+    let mut watch = millrace(&["status", "--watch", "--json", "--data", data])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"version\":\"") && line.ends_with("}\n"), "{line}");
+    broker.signal("TERM");
+    assert_eq!(wait(&mut broker.child), Some(0));
+    assert!(!base.path().join("status.sock").exists());
+    assert_eq!(wait(&mut watch), Some(1));
+}
+
 #[test]
 fn stop_signals() {
     let base = tempfile::tempdir().unwrap();
@@ -263,12 +311,31 @@ fn exit_codes_and_messages() {
     let problems = problems.join("\n");
     let refused = "error: cannot connect to 127.0.0.1:1: Connection refused (os error 111)";
     let warned = format!("warning: {conf}:2: unknown key \"bridge.kafka.pool\", ignored");
+    let nowhere = base.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let nobody = format!(
+        "error: no broker runs on the data directory {nowhere} (nobody answers on status.sock in it)"
+    );
     let cases: &[(&[&str], i32, &str, &str)] = &[
         (&["check"], 0, "The configuration is valid.", ""),
         (&["check", "--config", bad], 1, "", &problems),
         (&["run", "--config", bad], 1, "", &problems),
         (&["consume", "x", "--config", bad], 1, "", &problems),
         (&["check", "--bridge-conf", conf], 0, "The configuration is valid.", &warned),
+        (
+            &["check", "--bridge-conf", conf, "--set", "hook.message_state.durability=kafka"],
+            0,
+            "The conf",
+            &warned,
+        ),
+        (
+            &["check", "--set", "hook.message_state.durability=kafka"],
+            1,
+            "",
+            "error: default: hook.message_state.",
+        ),
+        (&["status", "--data", nowhere], 1, "", &nobody),
+        (&["status", "--json", "--watch", "--data", nowhere], 1, "", &nobody),
         (&["check", "--config", "/nonexistent"], 1, "", "error: /nonexistent: cannot be read: "),
         (&["config"], 0, "# Millrace configuration", ""),
         (&["config", "--keys"], 0, "node.name\n", ""),
@@ -291,6 +358,13 @@ fn exit_codes_and_messages() {
             err.starts_with(stderr) && (*code != 0 || err.is_empty() == stderr.is_empty()),
             "{words:?}: {err}"
         );
+    }
+    let summary = text(&output(&["check", "--bridge-conf", conf]).stdout);
+    for line in [
+        "\nkafka 127.0.0.1:9092 (start earliest)\n",
+        "\nhook message_state: message.publish on devices/+/state to Kafka topic message_state\n",
+    ] {
+        assert!(summary.contains(line), "{line:?} in {summary}");
     }
     // The printed configuration is one.
     let printed = base.path().join("printed.toml");

@@ -89,6 +89,11 @@ impl Rule {
     /// Default of [`Rule::waiting_bytes_max`]: 64 MiB for each core.
     pub const WAITING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+    /// The id of the rule with this name, in every run. Different names can have the same one, if rarely.
+    pub fn id_of(name: &str) -> u32 {
+        crc32c::crc32c(name.as_bytes())
+    }
+
     /// A rule with version 1, no filter, and default durability and limits.
     ///
     /// # Errors

@@ -1,9 +1,15 @@
 //! Truthful numbers: what became of the records of each hook. They add up:
 //! `taken = durable + in the ring`, and, for a hook with a target,
 //! `backlog + durable = delivered + set_aside + waiting`.
+//!
+//! The names are those of `millrace status --json`: fields are only ever added, and what is missing is read as its
+//! default, so that programs of different versions understand each other.
+
+use serde::{Deserialize, Serialize};
 
 /// One look at the stream side.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Status {
     /// In the order of the configuration.
     pub hooks: Vec<HookStatus>,
@@ -12,7 +18,8 @@ pub struct Status {
 }
 
 /// The records of one hook. Counts are of this run, but for the backlog.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HookStatus {
     /// NAME of `[hook.NAME]`.
     pub name: String,
@@ -41,7 +48,8 @@ pub struct HookStatus {
 }
 
 /// The target.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KafkaStatus {
     /// Kafka's id of the cluster, once known.
     pub cluster: Option<String>,
@@ -52,7 +60,8 @@ pub struct KafkaStatus {
 }
 
 /// One topic of the target.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TopicStatus {
     /// Its name.
     pub name: String,

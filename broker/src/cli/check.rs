@@ -1,10 +1,8 @@
 //! `millrace check` and `millrace config`: the configuration without a broker.
 
-use std::io::{self, Write};
-
 use clap::Args;
 
-use super::{Failure, SourceArgs};
+use super::{Failure, SourceArgs, print};
 use crate::config::{self, Config};
 
 /// Read the configuration as `run` would, and say what is wrong with it
@@ -57,20 +55,14 @@ fn summary(config: &Config) -> String {
     for listener in &config.listeners {
         lines.push(format!("listener {}: {} on {}", listener.name, listener.protocol, listener.bind));
     }
+    if let Some(kafka) = config.target() {
+        lines.push(format!("kafka {} (start {})", kafka.servers.join(", "), kafka.start));
+    }
     for hook in &config.hooks {
         let off = if config.bridge.enabled { "" } else { " (off: bridge.enabled = false)" };
         let filter = hook.filter.as_deref().map(|filter| format!(" on {filter}")).unwrap_or_default();
-        lines.push(format!("hook {}: {}{filter} to stream {}{off}", hook.name, hook.on.as_str(), hook.topic));
+        let home = if config.target().is_some() { "Kafka topic" } else { "stream" };
+        lines.push(format!("hook {}: {}{filter} to {home} {}{off}", hook.name, hook.on.as_str(), hook.topic));
     }
     lines.join("\n") + "\n"
-}
-
-/// Writes to standard output; a reader that went away (`| head`) is no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
 }

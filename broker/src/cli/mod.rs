@@ -1,10 +1,11 @@
-//! The command line: `millrace run`, `pub`, `sub`, `consume`, `check`, `config`.
+//! The command line: `millrace run`, `status`, `pub`, `sub`, `consume`, `check`, `config`.
 //!
 //! `main.rs` calls [`main`] and nothing else here; [`run`] starts the broker through the [`Engine`] it is
 //! given, so that this module knows nothing of connections and cores. Exit codes: 0 for success, 1 for a
 //! failure, which prints one clear line on standard error, 2 for wrong usage.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ mod check;
 mod client;
 mod consume;
 mod run;
+mod status;
 
 pub use run::Engine;
 
@@ -29,7 +31,7 @@ pub use run::Engine;
     version,
     about = "An MQTT broker that feeds streams",
     long_about = "Millrace is an MQTT broker that feeds streams: clients speak MQTT 3.1, 3.1.1 and 5.0 to each other, \
-                  and hooks turn what they say into records of durable streams.",
+                  and hooks turn what they say into records of durable streams, in its own log and in Apache Kafka.",
     after_help = EXAMPLE,
     disable_help_subcommand = true,
     max_term_width = 100
@@ -50,6 +52,9 @@ const EXAMPLE: &str = r#"Try it with a smart lock, each step in a terminal of it
   3. What the hooks recorded: commands that a lock acknowledged, and states
        millrace consume message_command --from-beginning
        millrace consume message_state --from-beginning
+  4. The same, and into Apache Kafka; and how far it is
+       millrace run --set kafka.servers=127.0.0.1:9092
+       millrace status
 
 `millrace COMMAND --help` has more about each command."#;
 
@@ -57,6 +62,7 @@ const EXAMPLE: &str = r#"Try it with a smart lock, each step in a terminal of it
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Status(status::StatusArgs),
     Pub(client::PublishArgs),
     Sub(client::SubscribeArgs),
     Consume(consume::ConsumeArgs),
@@ -120,10 +126,21 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// Writes to standard output; a reader that went away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the command line, does what it says and gives the process's exit code. `engine` is the broker.
 pub fn main(engine: Engine) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args, engine),
+        Command::Status(args) => status::status(&args),
         Command::Pub(args) => client::publish(&args),
         Command::Sub(args) => client::subscribe(&args),
         Command::Consume(args) => consume::consume(&args),
@@ -196,6 +213,9 @@ mod tests {
             ("check --config a.toml", true),
             ("config", true),
             ("config --keys", true),
+            ("status", true),
+            ("status --data d --json --watch", true),
+            ("status x", false),
         ];
         for (line, ok) in cases {
             let words = std::iter::once("millrace").chain(line.split_whitespace());

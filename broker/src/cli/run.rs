@@ -31,7 +31,9 @@ Examples:
   millrace run
   millrace run --config millrace.toml
   millrace run --set listener.mqtt.bind=0.0.0.0:1883 --data /var/lib/millrace
+  millrace run --set kafka.servers=127.0.0.1:9092
   millrace run --bridge-conf etc/plugins/emqx_bridge_kafka.conf
+  millrace run --set node.status_every=10s
 
 `millrace config` prints a configuration file, `millrace check` checks one.")]
 pub(super) struct RunArgs {
@@ -71,23 +73,28 @@ pub(super) fn run(args: &RunArgs, engine: Engine) -> Result<(), Failure> {
 
 /// One line for each place that records go to.
 fn say_hooks(config: &Config) {
+    if let Some(kafka) = config.target() {
+        info!("kafka: {} (start {})", kafka.servers.join(", "), kafka.start);
+    }
     if !config.bridge.enabled {
         info!("hooks are off (bridge.enabled = false)");
         return;
     }
     for hook in &config.hooks {
-        info!("{}", describe(hook, &config.node.log_dir()));
+        info!("{}", describe(hook, &config.node.log_dir(), config.target().is_some()));
     }
 }
 
-fn describe(hook: &Hook, log_dir: &Path) -> String {
+fn describe(hook: &Hook, log_dir: &Path, to_kafka: bool) -> String {
     let filter = hook.filter.as_deref().map(|filter| format!(" on {filter}")).unwrap_or_default();
     let kept = match hook.durability {
+        Durability::Kafka => "acknowledged when Kafka has confirmed it",
         Durability::Log => "acknowledged when synced",
         Durability::Memory => "acknowledged when accepted",
     };
+    let (home, way) = if to_kafka { ("Kafka topic", "through") } else { ("stream", "in") };
     format!(
-        "hook {}: {}{filter} goes to stream {} in {}, {kept}",
+        "hook {}: {}{filter} goes to {home} {} {way} {}, {kept}",
         hook.name,
         hook.on.as_str(),
         hook.topic,
@@ -168,7 +175,8 @@ mod tests {
     #[test]
     fn hook_lines() {
         let config = Config::default();
-        let lines: Vec<_> = config.hooks.iter().map(|hook| describe(hook, Path::new("data/log"))).collect();
+        let line = |hook| describe(hook, Path::new("data/log"), false);
+        let lines: Vec<_> = config.hooks.iter().map(line).collect();
         assert_eq!(
             lines,
             [
@@ -177,6 +185,12 @@ mod tests {
                 "hook message_command: message.acked on devices/+/command goes to stream message_command in \
                  data/log, acknowledged when synced",
             ]
+        );
+        let strict = Hook { durability: Durability::Kafka, ..config.hooks[0].clone() };
+        assert_eq!(
+            describe(&strict, Path::new("data/log"), true),
+            "hook message_state: message.publish on devices/+/state goes to Kafka topic message_state through \
+             data/log, acknowledged when Kafka has confirmed it"
         );
     }
 }

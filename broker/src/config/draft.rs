@@ -1,5 +1,5 @@
-//! A configuration being put together: defaults first, then each source in turn, then the checks that need
-//! more than one key.
+//! A configuration being put together: defaults first, then each source in turn, then ([`finish`]) the checks that
+//! need more than one key.
 //!
 //! Called by the readers of the sources ([`super::file`], [`super::bridge`], [`super::load`]); has no I/O.
 //! It collects problems instead of stopping at the first, so that `check` can show all of them.
@@ -10,12 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_kafka_sink::{Durability, EventKind};
+use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::suggest;
 use super::table::{Field, Preset, SETTINGS, Setting, Table};
-use super::types::{Bridge, Config, Hook, Kafka, Limits, Listener, Log, Node, Protocol};
+use super::types::{Bridge, Config, Limits, Log, Node, Protocol};
 use super::value::Raw;
+
+mod finish;
 
 /// Where a value comes from: a file and its line, or an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub(super) struct HookDraft {
     pub(super) topic: Option<String>,
     pub(super) durability: Durability,
     pub(super) max_record_bytes: u32,
+    pub(super) max_waiting_bytes: u64,
 }
 
 impl Draft {
@@ -131,18 +134,6 @@ impl Draft {
         self.problems.push(Problem { origin: origin.clone(), message });
     }
 
-    /// Fills in what is computed and checks what needs more than one key.
-    pub(super) fn finish(mut self) -> (Config, Vec<Problem>) {
-        self.finish_listeners();
-        self.finish_hooks();
-        self.check_sizes();
-        let first = self.config.listeners.first().map(|listener| listener.bind.ip().to_string());
-        self.config.node.name =
-            self.node_name.unwrap_or_else(|| format!("millrace@{}", first.unwrap_or_default()));
-        self.config.node.cores = self.node_cores.unwrap_or_else(spare_cpus);
-        (self.config, in_source_order(self.problems))
-    }
-
     fn put(&mut self, setting: &'static Setting, name: &str, raw: &Raw, origin: &Origin) {
         if setting.table.is_named() && !self.open(setting.table, name, origin) {
             return;
@@ -184,6 +175,7 @@ impl Draft {
                 topic: None,
                 durability: Durability::Memory,
                 max_record_bytes: 0,
+                max_waiting_bytes: 0,
             });
             self.hooks.len() - 1
         });
@@ -199,79 +191,6 @@ impl Draft {
             if let Preset::Value(text) = setting.preset {
                 self.put(setting, name, &Raw::Plain(text.to_owned()), &Origin::of("default"));
             }
-        }
-    }
-
-    fn finish_listeners(&mut self) {
-        for draft in std::mem::take(&mut self.listeners) {
-            let Some(bind) = draft.bind else {
-                self.missing(Table::Listener, &draft.name, "bind", &draft.origin);
-                continue;
-            };
-            let same = self.config.listeners.iter().find(|other| bind.port() != 0 && other.bind == bind);
-            if let Some(same) = same {
-                let message = format!("listener.{}: {bind} is taken by listener.{}", draft.name, same.name);
-                self.problem(&draft.origin, message);
-            }
-            self.config.listeners.push(Listener { name: draft.name, bind, protocol: draft.protocol });
-        }
-    }
-
-    fn finish_hooks(&mut self) {
-        for draft in std::mem::take(&mut self.hooks) {
-            let (Some(on), Some(topic)) = (draft.on, draft.topic) else {
-                let missing = if draft.on.is_none() { "on" } else { "topic" };
-                self.missing(Table::Hook, &draft.name, missing, &draft.origin);
-                continue;
-            };
-            if !has_topic(on) && draft.filter.is_some() {
-                let message = format!("hook.{}: {} has no topic, so no filter", draft.name, on.as_str());
-                self.problem(&draft.origin, message);
-            }
-            let filter = has_topic(on).then(|| draft.filter.unwrap_or_else(|| "#".to_owned()));
-            let (durability, max_record_bytes) = (draft.durability, draft.max_record_bytes);
-            self.config.hooks.push(Hook {
-                name: draft.name,
-                on,
-                filter,
-                topic,
-                durability,
-                max_record_bytes,
-            });
-        }
-    }
-
-    /// Notes that a required key is missing, unless it is there with a value that was refused already.
-    fn missing(&mut self, table: Table, name: &str, key: &str, origin: &Origin) {
-        let path = path(table, name, key);
-        let refused = format!("{path}: ");
-        if !self.problems.iter().any(|problem| problem.message.starts_with(&refused)) {
-            self.problem(origin, format!("{path} is missing"));
-        }
-    }
-
-    /// Sizes that must fit into each other.
-    fn check_sizes(&mut self) {
-        let log = &self.config.log;
-        let origin = Origin::of("configuration");
-        let mut messages = Vec::new();
-        if log.retention_bytes < log.segment_bytes {
-            messages.push(
-                "log.retention_bytes is smaller than log.segment_bytes, one file of the log".to_owned(),
-            );
-        }
-        for hook in &self.config.hooks {
-            let longest = u64::from(hook.max_record_bytes);
-            for (key, room) in [("log.ring_bytes", log.ring_bytes), ("log.segment_bytes", log.segment_bytes)]
-            {
-                // Half, because a record on its way has a header and shares the room with others.
-                if longest > room / 2 {
-                    messages.push(format!("hook.{}.max_record_bytes is more than half of {key}", hook.name));
-                }
-            }
-        }
-        for message in messages {
-            self.problem(&origin, message);
         }
     }
 }
@@ -335,28 +254,13 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// By source in the order of reading, and by line in each.
-fn in_source_order(mut problems: Vec<Problem>) -> Vec<Problem> {
-    let sources: Vec<_> = problems.iter().map(|problem| Arc::clone(&problem.origin.source)).collect();
-    problems.sort_by_key(|problem| {
-        (sources.iter().position(|source| *source == problem.origin.source), problem.origin.line)
-    });
-    problems
-}
-
-/// The CPUs this process may use, less one for the log and the kernel.
-fn spare_cpus() -> usize {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    cpus.saturating_sub(1).clamp(1, 64)
-}
-
 /// Zeros, to be filled by the defaults of the table; a test sees that no field stays untouched.
 fn blank() -> Config {
     Config {
-        node: Node { name: String::new(), cores: 0, data: PathBuf::new() },
+        node: Node { name: String::new(), cores: 0, data: PathBuf::new(), status_every: Duration::ZERO },
         listeners: Vec::new(),
         bridge: Bridge { enabled: false },
-        kafka: Kafka { servers: Vec::new() },
+        kafka: KafkaConfig::new(Vec::new()),
         hooks: Vec::new(),
         log: Log {
             segment_bytes: 0,

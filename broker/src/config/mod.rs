@@ -26,7 +26,7 @@ mod file;
 
 pub use annotated::{annotated, keys};
 pub use draft::{Origin, Problem};
-pub use types::{Bridge, Config, Hook, Kafka, Limits, Listener, Log, Node, Protocol};
+pub use types::{Bridge, Config, Hook, Limits, Listener, Log, Node, Protocol};
 
 use draft::Draft;
 use table::Table;
@@ -34,6 +34,11 @@ use value::Raw;
 
 /// Files longer than this (bytes) are refused: they are something else.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Longest batch, in bytes, that Kafka takes by default (`message.max.bytes`).
+const KAFKA_BATCH_BYTES_MAX: u32 = 1_048_588;
+/// More than a batch of one record has beside key and value.
+const KAFKA_OVERHEAD_BYTES: u32 = 256;
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,15 +133,26 @@ pub fn parse(texts: &Texts, env: Env<'_>) -> Result<Loaded, ConfigError> {
     if !problems.is_empty() {
         return Err(ConfigError { problems, warnings });
     }
-    if !config.kafka.servers.is_empty() {
-        let message = format!(
-            "the Kafka servers ({}) are not used yet: the Kafka sink is not part of this version; records go to the \
-             log in the data directory",
-            config.kafka.servers.join(", ")
-        );
-        warnings.push(Problem { origin: Origin::of("kafka.servers"), message });
-    }
+    warnings.extend(too_long_for_kafka(&config));
     Ok(Loaded { config, warnings })
+}
+
+/// Hooks whose longest records Kafka takes only if its topic was told to.
+fn too_long_for_kafka(config: &Config) -> impl Iterator<Item = Problem> {
+    let hooks = if config.target().is_some() { config.hooks.as_slice() } else { &[] };
+    let key_bytes = u32::from(config.limits.max_client_id_bytes);
+    let too_long = hooks.iter().filter(move |hook| {
+        let longest = hook.max_record_bytes.saturating_add(key_bytes).saturating_add(KAFKA_OVERHEAD_BYTES);
+        longest > KAFKA_BATCH_BYTES_MAX
+    });
+    too_long.map(|hook| Problem {
+        origin: Origin::of("configuration"),
+        message: format!(
+            "hook.{}.max_record_bytes: Kafka takes batches of up to {KAFKA_BATCH_BYTES_MAX} bytes unless its topic \
+             {} says more (max.message.bytes); longer records are set aside",
+            hook.name, hook.topic
+        ),
+    })
 }
 
 impl ConfigError {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use millrace_kafka_sink::{Durability, EventKind};
+use millrace_kafka_sink::{Compression, Durability, EventKind, KafkaConfig, Start};
 use proptest::prelude::*;
 
 use super::*;
@@ -47,6 +47,7 @@ fn hook(name: &str, on: EventKind, filter: Option<&str>, topic: &str) -> Hook {
         topic: topic.to_owned(),
         durability: Durability::Log,
         max_record_bytes: 1_000_000,
+        max_waiting_bytes: 1 << 30,
     }
 }
 
@@ -122,8 +123,25 @@ fn problems_of_a_file() {
         (
             "[hook.a]\non = \"message.publish\"\ntopic = \"t\"\ndurability = \"kafka\"",
             &[
-                "m.toml:4: hook.a.durability: \"kafka\" needs a target, which comes with the Kafka sink; this version \
-               has \"log\" and \"memory\"",
+                "m.toml:1: hook.a.durability is kafka, but kafka.servers names no Kafka that could confirm its records",
+            ],
+        ),
+        // Found by trial: of 60,000 names there are usually two.
+        (
+            "[hook.hook577105044]\non = \"client.connected\"\ntopic = \"t\"\n\
+             [hook.hook841678834]\non = \"client.connected\"\ntopic = \"t\"",
+            &[
+                "m.toml:4: hook.hook577105044 and hook.hook841678834 cannot stand beside each other: the id that \
+               records carry, which is made from the name, is the same; rename one of them",
+            ],
+        ),
+        (
+            "[kafka]\nstart = \"beginning\"\ncompression = \"lz5\"\nreplication = 1001\nbatch_bytes = \"1MiB\"",
+            &[
+                "m.toml:2: kafka.start: \"beginning\" is none of earliest, latest",
+                "m.toml:3: kafka.compression: \"lz5\" is none of none, gzip, snappy, lz4, zstd; did you mean lz4?",
+                "m.toml:4: kafka.replication: 1001 is above the maximum of 1000",
+                "m.toml:5: kafka.batch_bytes: 1MiB is above the maximum of 1000000B",
             ],
         ),
         (
@@ -205,8 +223,66 @@ fn good_files() {
 
     let loaded = toml("[kafka]\nservers = [\"a:1\", \"b:2\"]").unwrap();
     assert_eq!(loaded.config.kafka.servers, ["a:1", "b:2"]);
-    assert_eq!(loaded.warnings.len(), 1);
-    assert!(loaded.warnings[0].message.starts_with("the Kafka servers (a:1, b:2) are not used yet"));
+    assert_eq!((loaded.config.target(), loaded.warnings.len()), (Some(&loaded.config.kafka), 0));
+    assert_eq!(Config::default().target(), None);
+}
+
+#[test]
+fn a_target() {
+    let config = toml(
+        "[kafka]\nservers = [\"a:1\"]\nclient_id = \"me\"\nstart = \"latest\"\ncreate_topics = true\npartitions = 16\n\
+         replication = 3\ncompression = \"none\"\nbatch_records = 10\nbatch_bytes = \"64KiB\"\nlinger = \"0s\"\n\
+         connect_timeout = \"1s\"\nrequest_timeout = \"2s\"\n\
+         [hook.a]\non = \"message.publish\"\ntopic = \"t\"\ndurability = \"kafka\"\nmax_waiting_bytes = \"1MiB\"",
+    )
+    .unwrap()
+    .config;
+    let kafka = KafkaConfig {
+        servers: vec!["a:1".to_owned()],
+        client_id: "me".to_owned(),
+        start: Start::Latest,
+        create_topics: true,
+        partitions: 16,
+        replication: 3,
+        compression: Compression::None,
+        batch_records: 10,
+        batch_bytes: 64 << 10,
+        linger: Duration::ZERO,
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(2),
+    };
+    assert_eq!(config.target(), Some(&kafka));
+    let strict = Hook {
+        durability: Durability::Kafka,
+        max_waiting_bytes: 1 << 20,
+        ..hook("a", EventKind::MessagePublish, Some("#"), "t")
+    };
+    assert_eq!(config.hooks, [strict]);
+    // 0 is the cluster's own default, −1 in the protocol.
+    let config = load_texts(None, None, &["kafka.partitions=0", "kafka.replication=0"]).unwrap().config;
+    assert_eq!((config.kafka.partitions, config.kafka.replication), (-1, -1));
+}
+
+/// Records that Kafka may refuse are a warning; without Kafka there is nobody to refuse them.
+#[test]
+fn records_too_long_for_kafka() {
+    let longest = 1_048_588 - 1024 - 256;
+    for (servers, bytes, warnings) in [
+        ("a:1", longest, 0),
+        ("a:1", longest + 1, 1),
+        ("a:1", u64::from(4_000_000_u32), 1),
+        ("", longest + 1, 0),
+    ] {
+        let set =
+            [format!("kafka.servers={servers}"), format!("hook.message_state.max_record_bytes={bytes}")];
+        let loaded = load_texts(None, None, &[&set[0], &set[1]]).unwrap();
+        assert_eq!(loaded.warnings.len(), warnings, "{set:?}: {:?}", loaded.warnings);
+        let named = loaded.warnings.iter().all(|warning| {
+            let text = warning.to_string();
+            text.contains("hook.message_state.max_record_bytes") && text.contains("1048588 bytes")
+        });
+        assert!(named, "{:?}", loaded.warnings);
+    }
 }
 
 /// defaults < file < bridge file < --set, in order.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use millrace_kafka_sink::{Durability, EventKind};
+use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::table;
 
@@ -23,8 +23,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// `[bridge]`: the hooks as a whole.
     pub bridge: Bridge,
-    /// `[kafka]`: the target of the records.
-    pub kafka: Kafka,
+    /// `[kafka]`: the target of the records; there is none if it names no servers.
+    pub kafka: KafkaConfig,
     /// `[hook.NAME]`, in the order of the file; names are unique.
     pub hooks: Vec<Hook>,
     /// `[log]`: the durable log.
@@ -42,6 +42,8 @@ pub struct Node {
     pub cores: usize,
     /// The data directory.
     pub data: PathBuf,
+    /// Between two lines with the numbers of `millrace status`; zero for none.
+    pub status_every: Duration,
 }
 
 /// One address that takes connections.
@@ -69,13 +71,6 @@ pub struct Bridge {
     pub enabled: bool,
 }
 
-/// The Kafka cluster that records will go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kafka {
-    /// `host:port`, each checked; understood, and not used before the Kafka sink exists.
-    pub servers: Vec<String>,
-}
-
 /// One rule: which events become records of which stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
@@ -92,6 +87,8 @@ pub struct Hook {
     pub durability: Durability,
     /// Bytes of one encoded record value above which the publish is refused.
     pub max_record_bytes: u32,
+    /// Bytes that may wait for Kafka, of all cores together.
+    pub max_waiting_bytes: u64,
 }
 
 /// The durable log.
@@ -176,6 +173,13 @@ impl FromStr for Protocol {
 
     fn from_str(text: &str) -> Result<Protocol, ()> {
         Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == text).ok_or(())
+    }
+}
+
+impl Config {
+    /// The Kafka that records go to, if there is one.
+    pub fn target(&self) -> Option<&KafkaConfig> {
+        (!self.kafka.servers.is_empty()).then_some(&self.kafka)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use millrace_kafka_sink::{Durability, EventKind};
+use millrace_kafka_sink::{Compression, Durability, EventKind, Start};
 use millrace_router::Filter;
 
 use super::suggest;
@@ -64,6 +64,10 @@ pub enum Kind {
     Stream,
     /// When a publish is acknowledged.
     Durability,
+    /// Where a log's first Kafka begins.
+    Start,
+    /// How batches are compressed; only what this build has.
+    Compression,
 }
 
 /// A value as it was written: typed in a file, plain text in an option.
@@ -104,6 +108,10 @@ pub enum Value {
     Event(EventKind),
     /// Of [`Kind::Durability`].
     Durability(Durability),
+    /// Of [`Kind::Start`].
+    Start(Start),
+    /// Of [`Kind::Compression`].
+    Compression(Compression),
 }
 
 /// The field of the configuration that a key fills.
@@ -137,7 +145,20 @@ pub enum Slot<'a> {
     Event(&'a mut Option<EventKind>),
     /// A durability.
     Durability(&'a mut Durability),
+    /// A start.
+    Start(&'a mut Start),
+    /// A compression.
+    Compression(&'a mut Compression),
+    /// A text that has a default.
+    String(&'a mut String),
+    /// A number, where 0 leaves it to the Kafka cluster, which is −1 in its protocol.
+    OrClusters(&'a mut i32),
+    /// The same.
+    OrClusters16(&'a mut i16),
 }
+
+/// From the strictest.
+const DURABILITIES: [&str; 3] = ["kafka", "log", "memory"];
 
 impl Kind {
     /// Reads `raw`. The error says what is wrong with the value, without the key's name.
@@ -182,7 +203,9 @@ impl Kind {
             Kind::Event => one_of(text(raw, "a string")?, EventKind::ALL.map(|e| e.as_str()), Value::Event),
             Kind::Filter => filter(text(raw, "a topic filter as a string")?),
             Kind::Stream => stream(text(raw, "a stream's name as a string")?),
-            Kind::Durability => durability(text(raw, "a string")?),
+            Kind::Durability => one_of(text(raw, "a string")?, DURABILITIES, Value::Durability),
+            Kind::Start => one_of(text(raw, "a string")?, Start::ALL.map(Start::as_str), Value::Start),
+            Kind::Compression => compression(text(raw, "a string")?, Compression::is_built),
         }
     }
 
@@ -203,7 +226,9 @@ impl Kind {
             Kind::Event => format!("one of {}", EventKind::ALL.map(|e| e.as_str()).join(", ")),
             Kind::Filter => "MQTT topic filter, not shared".to_owned(),
             Kind::Stream => "Kafka topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
-            Kind::Durability => "one of log, memory".to_owned(),
+            Kind::Durability => format!("one of {}", DURABILITIES.join(", ")),
+            Kind::Start => format!("one of {}", Start::ALL.map(Start::as_str).join(", ")),
+            Kind::Compression => format!("one of {}", Compression::ALL.map(Compression::as_str).join(", ")),
         }
     }
 
@@ -248,6 +273,13 @@ impl Slot<'_> {
             (Slot::Protocol(field), Value::Protocol(protocol)) => *field = protocol,
             (Slot::Event(field), Value::Event(event)) => *field = Some(event),
             (Slot::Durability(field), Value::Durability(durability)) => *field = durability,
+            (Slot::Start(field), Value::Start(start)) => *field = start,
+            (Slot::Compression(field), Value::Compression(compression)) => *field = compression,
+            (Slot::String(field), Value::Text(text)) => *field = text,
+            (Slot::OrClusters(field), Value::Number(0)) => *field = -1,
+            (Slot::OrClusters(field), Value::Number(number)) => *field = narrow(number)?,
+            (Slot::OrClusters16(field), Value::Number(0)) => *field = -1,
+            (Slot::OrClusters16(field), Value::Number(number)) => *field = narrow(number)?,
             (slot, value) => return Err(format!("{value:?} does not fit {slot:?}")),
         }
         Ok(())
@@ -347,12 +379,14 @@ fn stream(text: &str) -> Result<Value, String> {
     }
 }
 
-fn durability(text: &str) -> Result<Value, String> {
-    if text == "kafka" {
-        return Err("\"kafka\" needs a target, which comes with the Kafka sink; this version has \"log\" and \"memory\""
-            .to_owned());
+fn compression(text: &str, is_built: fn(Compression) -> bool) -> Result<Value, String> {
+    match one_of(text, Compression::ALL.map(Compression::as_str), Value::Compression)? {
+        Value::Compression(compression) if !is_built(compression) => Err(format!(
+            "this program was built without {compression}; build it with the feature {compression} \
+             (cargo build --release --features {compression})"
+        )),
+        value => Ok(value),
     }
-    one_of(text, ["log", "memory"], Value::Durability)
 }
 
 fn narrow<T: TryFrom<u64>>(number: u64) -> Result<T, String> {

@@ -142,7 +142,7 @@ impl Hooks {
         let mut waiting = 0;
         for position in self.table.resolve(taken.0, &event.data, &self.sets) {
             let Some(rule) = self.table.rule(position) else { continue };
-            let token = token.filter(|_| rule.durability == Durability::Log);
+            let token = token.filter(|_| rule.durability != Durability::Memory);
             waiting += u16::from(token.is_some());
             self.producer.append(rule, &event, token);
         }
@@ -168,4 +168,49 @@ impl Hooks {
 
 fn event<'a>(now: Now, who: Who<'a>, data: EventData<'a>) -> Event<'a> {
     Event { ts_ms: now.unix_ms, client_id: who.client_id, username: who.username, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_kafka_sink::{Completion, EventKind, LogConfig, Rule, log};
+
+    struct Nobody;
+
+    impl Completion for Nobody {
+        fn durable(&self, _core: usize, _tokens: Vec<AckToken>) {}
+        fn room(&self, _core: usize) {}
+    }
+
+    /// The publisher waits for each record that is more than accepted, whether the disk or Kafka confirms it.
+    #[test]
+    fn confirmations_to_wait_for() {
+        use Durability::{Kafka, Log, Memory};
+        let cases: &[(&[Durability], u16)] =
+            &[(&[Memory], 0), (&[Log], 1), (&[Kafka], 1), (&[Memory, Log, Kafka], 2), (&[Kafka, Kafka], 2)];
+        for (durabilities, expected) in cases {
+            let directory = tempfile::tempdir().expect("a directory");
+            let settings = LogConfig::new(directory.path().join("log"), "millrace@test");
+            let (log, _) = log::open(settings, log::file::RealFs::new(), 1, 1).expect("a new log");
+            let rule = |(index, &durability): (usize, &Durability)| {
+                let name = format!("rule{index}");
+                let rule =
+                    Rule::new(Rule::id_of(&name), &name, EventKind::ClientDisconnected, "s").expect("a rule");
+                Rule { durability, to_kafka: true, ..rule }
+            };
+            let rules: Vec<Rule> = durabilities.iter().enumerate().map(rule).collect();
+            let (running, mut producers) =
+                millrace_kafka_sink::start(log, 1, Arc::new(Nobody), &rules, None).expect("started");
+            let producer = producers.pop().expect("one core");
+            let mut hooks = Hooks::new(Arc::new(HookTable::new(rules)), producer, "n".into());
+            let data = EventData::Disconnected { reason: "end" };
+            let taken = hooks.taken(&data);
+            let token = AckToken { slot: 0, generation: 0, sequence: 0 };
+            let (now, who) = (Now::default(), Who { client_id: "c", username: "" });
+            assert_eq!(hooks.append(taken, now, who, data, Some(token)), *expected, "{durabilities:?}");
+            assert_eq!(hooks.append(taken, now, who, data, None), 0, "{durabilities:?}");
+            drop(hooks);
+            running.stop(std::time::Duration::ZERO).expect("stopped");
+        }
+    }
 }

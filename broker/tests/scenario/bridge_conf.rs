@@ -15,10 +15,14 @@ bridge.kafka.hook.message.publish.1        = {"filter":"devices/+/state", "topic
 bridge.kafka.hook.message.acked.1          = {"filter":"devices/+/command", "topic":"message_command"}
 "##;
 
+/// Nobody listens there.
+const NO_KAFKA: &str = "kafka.servers=127.0.0.1:1";
+
 fn with_file(text: &str) -> Broker {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), text).expect("written");
-    Broker::start(&[&format!("--bridge-conf={}", file.path().display())])
+    // The address of the file may be somebody's Kafka.
+    Broker::start(&[&format!("--bridge-conf={}", file.path().display()), NO_KAFKA])
 }
 
 fn the_job(broker: &Broker) {
@@ -35,16 +39,18 @@ fn the_job(broker: &Broker) {
     assert_eq!(records(broker, "message_command", 1), [COMMAND_RECORD]);
 }
 
+/// What is said of the file.
 fn warnings(broker: &Broker) -> Vec<String> {
-    broker.log().into_iter().filter(|line| line.contains("WARN")).collect()
+    let of_file = |line: &String| line.contains("WARN") && line.contains("bridge.kafka");
+    broker.log().into_iter().filter(of_file).collect()
 }
 
 #[test]
 fn the_file_as_it_is() {
     let broker = with_file(FILE);
     let warnings = warnings(&broker);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("127.0.0.1:9092") && warnings[0].contains("not used yet"), "{warnings:?}");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    broker.wait_for_log("kafka: 127.0.0.1:1 (start earliest)");
     the_job(&broker);
 }
 
@@ -60,7 +66,7 @@ fn other_keys_and_spacing() {
             "{warnings:?}"
         );
     }
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
     the_job(&broker);
 }
 

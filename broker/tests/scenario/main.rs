@@ -11,3 +11,4 @@ mod consume;
 mod events;
 mod job;
 mod stop;
+mod target;

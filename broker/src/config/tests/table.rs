@@ -23,7 +23,8 @@ fn defaults() {
             protocol: Protocol::Mqtt
         }]
     );
-    assert_eq!((config.bridge.enabled, config.kafka.servers.len()), (true, 0));
+    assert_eq!((config.node.status_every, config.bridge.enabled), (Duration::ZERO, true));
+    assert_eq!(config.kafka, KafkaConfig::new(vec![]));
     assert_eq!(
         config.hooks,
         [
@@ -134,6 +135,8 @@ fn every_key_has_a_field_of_its_own() {
     let mut results = Vec::new();
     for setting in SETTINGS {
         let value = match (setting.kind, setting.key) {
+            (Kind::Flag, "create_topics") => "true",
+            (Kind::Time { .. }, "linger") => "7s",
             (Kind::Flag, _) => "false",
             (Kind::Number { .. }, _) => "33",
             (Kind::Size { .. }, "segment_bytes") => "32MiB",
@@ -151,6 +154,9 @@ fn every_key_has_a_field_of_its_own() {
             (Kind::Filter, _) => "a/#",
             (Kind::Stream, _) => "another",
             (Kind::Durability, _) => "memory",
+            (Kind::Start, _) => "latest",
+            (Kind::Compression, _) if !Compression::Snappy.is_built() => continue,
+            (Kind::Compression, _) => "snappy",
         };
         let assignment = format!("{}={value}", set_path(setting));
         results.push(load_texts(None, None, &[&assignment]).unwrap().config);

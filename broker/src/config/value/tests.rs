@@ -98,8 +98,13 @@ fn values() {
         (Kind::Stream, text(""), Err("is not a Kafka topic name")),
         (Kind::Durability, text("log"), Ok(Value::Durability(Durability::Log))),
         (Kind::Durability, plain("memory"), Ok(Value::Durability(Durability::Memory))),
-        (Kind::Durability, text("kafka"), Err("needs a target, which comes with the Kafka sink")),
-        (Kind::Durability, text("disk"), Err("\"disk\" is none of log, memory")),
+        (Kind::Durability, text("kafka"), Ok(Value::Durability(Durability::Kafka))),
+        (Kind::Durability, text("disk"), Err("\"disk\" is none of kafka, log, memory")),
+        (Kind::Start, text("latest"), Ok(Value::Start(Start::Latest))),
+        (Kind::Start, text("newest"), Err("\"newest\" is none of earliest, latest")),
+        (Kind::Start, Raw::Integer(0), Err("expected a string, found an integer")),
+        (Kind::Compression, plain("none"), Ok(Value::Compression(Compression::None))),
+        (Kind::Compression, text("zst"), Err("did you mean zstd?")),
     ];
     for (kind, raw, expected) in cases {
         let read = kind.read(&raw);
@@ -109,6 +114,14 @@ fn values() {
             _ => panic!("{kind:?} {raw:?}: {read:?}, expected {expected:?}"),
         }
     }
+}
+
+#[test]
+fn a_compression_that_this_build_has_not() {
+    let without_zstd = |compression| compression != Compression::Zstd;
+    assert_eq!(compression("lz4", without_zstd), Ok(Value::Compression(Compression::Lz4)));
+    let error = compression("zstd", without_zstd).unwrap_err();
+    assert!(error.contains("without zstd") && error.contains("--features zstd"), "{error}");
 }
 
 #[test]
