@@ -106,9 +106,12 @@ impl Worker {
         self.rings.iter().all(|ring| ring.is_empty())
     }
 
-    /// Whether it is to be told that everything is durable; asked when nothing is taken.
+    /// Whether it is to be told that all records are durable. Controls may be left: the sink goes on.
     fn drained(&self) -> bool {
-        self.drain.is_some() && self.shared.draining.load(Ordering::SeqCst) && self.rings_are_empty()
+        self.drain.is_some()
+            && self.taken.is_empty()
+            && self.shared.draining.load(Ordering::SeqCst)
+            && self.rings_are_empty()
     }
 
     fn tell_drained(&mut self) {
@@ -182,9 +185,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Records are given up once the cores have ended, controls once the sink has.
+    /// Records are given up once the cores have ended, also those that stand behind controls which
+    /// are refused; controls once the sink has.
     fn gives_up(&self) -> bool {
-        self.is_stopping() || self.is_ending() && !self.taken.is_empty()
+        let no_records = self.taken.is_empty() && self.rings_are_empty();
+        self.is_stopping() || self.is_ending() && !no_records
     }
 
     fn give_up(&mut self, error: LogError) -> Result<(), LogError> {
@@ -208,6 +213,7 @@ impl Worker {
         // A token from an earlier wake-up only shortens the wait; a loop would turn without pause.
         let until = Instant::now() + RETRY_EVERY;
         while !self.gives_up() {
+            self.tell_drained();
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;

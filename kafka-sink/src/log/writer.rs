@@ -301,11 +301,17 @@ impl LogWriter {
         self.at.streams.start_segment();
         self.segment = Some(segment);
         // Before anything that may fail, or a full disk would gather one with each attempt.
-        for path in self.abandoned.drain(..) {
-            if let Err(error) = self.fs.remove(&path) {
+        let fs = &self.fs;
+        // One that stays is tried again: once retention has taken the segment that supersedes it,
+        // what its failed sync left would count.
+        self.abandoned.retain(|path| match fs.remove(path) {
+            Ok(()) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
+                true
             }
-        }
+        });
         let mark =
             Mark { run: self.at.start.run, clean: false, segment: number, sequence: self.at.next_sequence };
         mark.write(&*self.fs, &self.config.dir)

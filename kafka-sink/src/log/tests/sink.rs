@@ -354,6 +354,25 @@ fn a_drain_that_cannot_come_about_does_not_wait_for_ever() {
 }
 
 #[test]
+fn controls_that_are_refused_hold_up_no_drain() {
+    // Name, whether a record stands behind them when the cores have ended.
+    for (name, with_record) in [("a record behind them", true), ("nothing behind them", false)] {
+        let fs = SimFs::new(13);
+        let Bench { handle, mut producers, port, .. } = bench(1, fs.clone(), config(), 1 << 20);
+        fs.cut_at(fs.operations());
+        port.submit([cursor(0)]);
+        wait_until("it pauses for the control alone", || handle.stats().paused);
+        if with_record {
+            producers[0].append(&rule("s"), &publish("t", b"p"), token(0));
+        }
+        drop(producers);
+        assert_eq!(handle.drain(), !with_record, "{name}");
+        let unwritten = matches!(handle.stop(), Err(LogError::Unwritten { records: 1, .. }));
+        assert_eq!((unwritten, port.durable_ticket()), (with_record, 0), "{name}");
+    }
+}
+
+#[test]
 fn controls_that_cannot_be_written_do_not_hold_up_a_stop() {
     let fs = SimFs::new(10);
     let Bench { handle, producers, port, .. } = bench(1, fs.clone(), config(), 1 << 20);
@@ -366,4 +385,27 @@ fn controls_that_cannot_be_written_do_not_hold_up_a_stop() {
     let _ = handle.stop();
     assert!(begin.elapsed() < LONG);
     assert_eq!(port.durable_ticket(), 0);
+}
+
+#[test]
+fn controls_come_back_in_the_order_in_which_they_were_handed_over() {
+    let fs = SimFs::new(12);
+    // Small segments, so that their sum goes from one to the next many times.
+    let config = LogConfig { segment_bytes: 16 * 1024, ..config() };
+    let Bench { handle, mut producers, port, .. } = bench(1, fs.clone(), config.clone(), 1 << 20);
+    let mut last = 0;
+    for next in 0..500 {
+        producers[0].append(&rule("s"), &publish("t", b"p"), None);
+        producers[0].flush();
+        last = port.submit([cursor(next), cursor(next + 1000)]);
+    }
+    wait_until("all is durable", || port.durable_ticket() > last && port.durable() == 500);
+    // The power goes: what the tickets told must be there, without a clean end.
+    let (after, _) = fs.restart(1);
+    let (writer, _) = super::open(&after, config).expect("opens");
+    let topics = &writer.targets().targets.get(&KAFKA).expect("known").topics;
+    let state = topics.values().flat_map(|topic| topic.partitions.values()).next().expect("one partition");
+    assert_eq!(state.cursor.as_ref().map(|cursor| cursor.next), Some(1499));
+    drop(producers);
+    let _ = handle.stop();
 }
