@@ -1,0 +1,3 @@
+//! The machine against a model Kafka, in virtual time.
+
+mod kafka;
