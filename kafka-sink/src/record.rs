@@ -5,35 +5,46 @@
 //! are escaped as `serde_json` escapes them; a payload is standard padded base64.
 
 use std::io::Write as _;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use base64::engine::general_purpose::PAD;
 
 use crate::event::{Event, EventData};
 
+/// The start of a field, as a literal of its own length.
+macro_rules! field {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
 /// Appends the JSON value of `event` to `out`. `node` is the `name@host` of the broker that saw it.
 pub fn write_value(out: &mut Vec<u8>, event: &Event<'_>, node: &str) {
-    out.reserve(value_len(event, node));
+    out.reserve(unescaped_len(event, node));
     out.extend_from_slice(b"{\"client_id\":");
     write_string(out, event.client_id);
-    write_text(out, "username", event.username);
+    write_text(out, field!("username"), event.username);
     match event.data {
         EventData::Connected { keepalive, proto_ver, clean_start, ip } => {
             write_origin(out, node, event.ts_ms);
-            write_number(out, "keepalive", u64::from(keepalive));
-            write_number(out, "proto_ver", u64::from(proto_ver));
-            out.extend_from_slice(b",\"clean_start\":");
+            write_number(out, field!("keepalive"), u64::from(keepalive));
+            write_number(out, field!("proto_ver"), u64::from(proto_ver));
+            write_name(out, field!("clean_start"));
             out.extend_from_slice(if clean_start { b"true" } else { b"false" });
+            write_name(out, field!("ip"));
             // Writing into a `Vec` cannot fail.
-            let _ = write!(out, ",\"ip\":\"{ip}\"");
+            let _ = write!(out, "\"{ip}\"");
         }
         EventData::Disconnected { reason } => {
-            write_text(out, "reason", reason);
+            write_text(out, field!("reason"), reason);
             write_origin(out, node, event.ts_ms);
         }
         EventData::Subscribed { filter, qos } | EventData::Unsubscribed { filter, qos } => {
-            write_text(out, "topic", filter);
-            write_number(out, "qos", u64::from(qos));
+            write_text(out, field!("topic"), filter);
+            write_number(out, field!("qos"), u64::from(qos));
             write_origin(out, node, event.ts_ms);
         }
         EventData::Publish { topic, payload, qos, .. } => {
@@ -41,7 +52,7 @@ pub fn write_value(out: &mut Vec<u8>, event: &Event<'_>, node: &str) {
             write_origin(out, node, event.ts_ms);
         }
         EventData::Deliver { from, topic, payload, qos } | EventData::Acked { from, topic, payload, qos } => {
-            write_text(out, "from", from);
+            write_text(out, field!("from"), from);
             write_message(out, topic, payload, qos);
             write_origin(out, node, event.ts_ms);
         }
@@ -52,77 +63,103 @@ pub fn write_value(out: &mut Vec<u8>, event: &Event<'_>, node: &str) {
 /// Length in bytes of what [`write_value`] writes: exact, so that the door refuses exactly what
 /// is larger than a rule's `max_record_bytes`. Reads the strings, not the payload.
 pub fn value_len(event: &Event<'_>, node: &str) -> usize {
-    // {"client_id": ,"username": ,"node": ,"ts": }
-    let common = 13
+    json_len(event, node, string_len)
+}
+
+/// [`value_len`] if no text needs an escape, and less than it otherwise. Reads no text.
+pub(crate) fn unescaped_len(event: &Event<'_>, node: &str) -> usize {
+    json_len(event, node, |text| text.len() + 2)
+}
+
+fn json_len(event: &Event<'_>, node: &str, string_len: impl Fn(&str) -> usize) -> usize {
+    // {"client_id": and }
+    let common = 14
         + string_len(event.client_id)
-        + field_len("username", string_len(event.username))
-        + field_len("node", string_len(node))
-        + field_len("ts", digits(event.ts_ms))
-        + 1;
+        + field!("username").len()
+        + string_len(event.username)
+        + field!("node").len()
+        + string_len(node)
+        + field!("ts").len()
+        + digits(event.ts_ms);
     let message = |topic, payload: &[u8], qos: u8| {
         // Saturating: a slice is at most isize::MAX bytes long, its base64 may not fit.
-        let encoded = payload.len().div_ceil(3).saturating_mul(4);
-        field_len("topic", string_len(topic))
-            .saturating_add(field_len("payload", 2).saturating_add(encoded))
-            .saturating_add(field_len("qos", digits(u64::from(qos))))
+        base64_len(payload)
+            .saturating_add(field!("topic").len() + string_len(topic))
+            .saturating_add(field!("payload").len() + 2)
+            .saturating_add(field!("qos").len() + digits(u64::from(qos)))
     };
     let own = match event.data {
         EventData::Connected { keepalive, proto_ver, clean_start, ip } => {
-            field_len("keepalive", digits(u64::from(keepalive)))
-                + field_len("proto_ver", digits(u64::from(proto_ver)))
-                + field_len("clean_start", if clean_start { 4 } else { 5 })
-                + field_len("ip", 2 + ip.to_string().len())
+            field!("keepalive").len()
+                + digits(u64::from(keepalive))
+                + field!("proto_ver").len()
+                + digits(u64::from(proto_ver))
+                + field!("clean_start").len()
+                + if clean_start { 4 } else { 5 }
+                + field!("ip").len()
+                + 2
+                + ip.to_string().len()
         }
-        EventData::Disconnected { reason } => field_len("reason", string_len(reason)),
+        EventData::Disconnected { reason } => field!("reason").len() + string_len(reason),
         EventData::Subscribed { filter, qos } | EventData::Unsubscribed { filter, qos } => {
-            field_len("topic", string_len(filter)) + field_len("qos", digits(u64::from(qos)))
+            field!("topic").len() + string_len(filter) + field!("qos").len() + digits(u64::from(qos))
         }
         EventData::Publish { topic, payload, qos, .. } => message(topic, payload, qos),
         EventData::Deliver { from, topic, payload, qos } | EventData::Acked { from, topic, payload, qos } => {
-            field_len("from", string_len(from)).saturating_add(message(topic, payload, qos))
+            message(topic, payload, qos).saturating_add(field!("from").len() + string_len(from))
         }
     };
     common.saturating_add(own)
 }
 
 fn write_message(out: &mut Vec<u8>, topic: &str, payload: &[u8], qos: u8) {
-    write_text(out, "topic", topic);
-    out.extend_from_slice(b",\"payload\":\"");
+    write_text(out, field!("topic"), topic);
+    write_name(out, field!("payload"));
+    out.push(b'"');
     write_base64(out, payload);
     out.push(b'"');
-    write_number(out, "qos", u64::from(qos));
+    write_number(out, field!("qos"), u64::from(qos));
 }
 
 fn write_origin(out: &mut Vec<u8>, node: &str, ts_ms: u64) {
-    write_text(out, "node", node);
-    write_number(out, "ts", ts_ms);
+    write_text(out, field!("node"), node);
+    write_number(out, field!("ts"), ts_ms);
 }
 
-fn write_text(out: &mut Vec<u8>, name: &str, value: &str) {
-    write_name(out, name);
+#[inline]
+fn write_text(out: &mut Vec<u8>, field: &str, value: &str) {
+    write_name(out, field);
     write_string(out, value);
 }
 
-fn write_number(out: &mut Vec<u8>, name: &str, value: u64) {
-    write_name(out, name);
-    let _ = write!(out, "{value}");
+#[inline]
+fn write_number(out: &mut Vec<u8>, field: &str, value: u64) {
+    write_name(out, field);
+    write_digits(out, value);
 }
 
-fn write_name(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
+/// Inlined, a literal is a few stores instead of a call of memcpy.
+#[inline(always)]
+fn write_name(out: &mut Vec<u8>, field: &str) {
+    out.extend_from_slice(field.as_bytes());
 }
 
 fn write_base64(out: &mut Vec<u8>, payload: &[u8]) {
-    // A multiple of three, so that only the last chunk is padded.
-    let mut buffer = [0u8; 1024];
-    for chunk in payload.chunks(768) {
-        if let Ok(written) = STANDARD.encode_slice(chunk, &mut buffer) {
-            out.extend_from_slice(buffer.get(..written).unwrap_or_default());
-        }
-    }
+    let start = out.len();
+    out.resize(start.saturating_add(base64_len(payload)), 0);
+    // It has exactly the length that it needs.
+    let _ = BASE64.encode_slice(payload, out.get_mut(start..).unwrap_or_default());
 }
+
+fn base64_len(payload: &[u8]) -> usize {
+    payload.len().div_ceil(3).saturating_mul(4)
+}
+
+/// Standard, padded; with the vector instructions that the processor turns out to have.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+static BASE64: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::standard(PAD));
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static BASE64: base64::engine::GeneralPurpose = base64::engine::general_purpose::STANDARD;
 
 /// How a byte stands in a JSON string: as it is, after a backslash, or as `\u00xx`.
 #[derive(Clone, Copy)]
@@ -145,28 +182,61 @@ fn escape(byte: u8) -> Escape {
     }
 }
 
+/// Whether any byte needs an escape: eight bytes at a time, by the tests for a zero byte and for a
+/// byte below a bound that need no loop over the bytes of a word.
+fn needs_escape(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
+    const CONTROLS_END: u64 = u64::from_ne_bytes([0x20; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let found = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        let quote = (word ^ QUOTES).wrapping_sub(ONES);
+        let backslash = (word ^ BACKSLASHES).wrapping_sub(ONES);
+        let control = word.wrapping_sub(CONTROLS_END);
+        // A borrow out of a byte comes from one that is found anyway.
+        (quote | backslash | control) & !word & HIGH_BITS
+    };
+    let (words, tail) = text.as_chunks::<8>();
+    // The last word again covers the tail.
+    let tail_found = match text.last_chunk::<8>() {
+        Some(last) => found(last),
+        None => u64::from(tail.iter().any(|&byte| !matches!(escape(byte), Escape::None))),
+    };
+    words.iter().fold(tail_found, |all, word| all | found(word)) != 0
+}
+
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    if string_len(text) == text.len() + 2 {
-        out.extend_from_slice(text.as_bytes());
+    if needs_escape(text.as_bytes()) {
+        write_escaped(out, text);
     } else {
-        for &byte in text.as_bytes() {
-            match escape(byte) {
-                Escape::None => out.push(byte),
-                Escape::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
-                Escape::Unicode => {
-                    let low = HEX.get(usize::from(byte & 0x0f)).copied().unwrap_or(b'0');
-                    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), low]);
-                }
-            }
-        }
+        out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
 }
 
+#[cold]
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for &byte in text.as_bytes() {
+        match escape(byte) {
+            Escape::None => out.push(byte),
+            Escape::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
+            Escape::Unicode => {
+                let low = HEX.get(usize::from(byte & 0x0f)).copied().unwrap_or(b'0');
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), low]);
+            }
+        }
+    }
+}
+
 /// Length of the string with its quotes and escapes.
 fn string_len(text: &str) -> usize {
+    if !needs_escape(text.as_bytes()) {
+        return text.len() + 2;
+    }
     let more: usize = text
         .bytes()
         .map(|byte| match escape(byte) {
@@ -178,9 +248,27 @@ fn string_len(text: &str) -> usize {
     text.len() + 2 + more
 }
 
-/// Length of `,"name":` and a value of `value` bytes.
-fn field_len(name: &str, value: usize) -> usize {
-    name.len() + 4 + value
+fn write_digits(out: &mut Vec<u8>, number: u64) {
+    if let Ok(digit @ 0..10) = u8::try_from(number) {
+        out.push(b'0' + digit);
+        return;
+    }
+    // u64::MAX has 20 digits. Two at a time: a division costs as much for both.
+    let mut buffer = [0u8; 20];
+    let mut rest = number;
+    let mut at = buffer.len();
+    let (pairs, _) = buffer.as_chunks_mut::<2>();
+    for pair in pairs.iter_mut().rev() {
+        let low = (rest % 100) as u8;
+        *pair = [b'0' + low / 10, b'0' + low % 10];
+        rest /= 100;
+        at -= 2;
+        if rest == 0 {
+            at += usize::from(low < 10);
+            break;
+        }
+    }
+    out.extend_from_slice(buffer.get(at..).unwrap_or_default());
 }
 
 fn digits(number: u64) -> usize {

@@ -183,6 +183,9 @@ mod tests {
             assert_eq!(durability.as_str().parse(), Ok(durability));
         }
         assert!("Kafka".parse::<Durability>().is_err());
-        assert!(Durability::Memory < Durability::Log && Durability::Log < Durability::Kafka, "the stricter is the greater");
+        assert!(
+            Durability::Memory < Durability::Log && Durability::Log < Durability::Kafka,
+            "the stricter is the greater"
+        );
     }
 }

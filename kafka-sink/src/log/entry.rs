@@ -264,7 +264,7 @@ impl<'a> Iterator for Entries<'a> {
 fn decode(entry: &[u8]) -> Option<Entry<'_>> {
     let mut input = Input::new(entry.get(PREFIX..)?);
     match input.u8()? {
-        RECORD => decode_record(entry).map(Entry::Record),
+        RECORD => event(entry).map(Entry::Record),
         STREAM_TABLE => {
             let mut streams = Vec::new();
             for _ in 0..input.u32()? {
@@ -282,7 +282,8 @@ fn decode(entry: &[u8]) -> Option<Entry<'_>> {
     }
 }
 
-fn decode_record(entry: &[u8]) -> Option<Stored<'_>> {
+/// Reads a record entry without its CRC, which has been checked.
+pub(crate) fn event(entry: &[u8]) -> Option<Stored<'_>> {
     let mut input = Input::new(entry.get(PREFIX + 1..)?);
     let kind = EventKind::from_code(input.u8()?)?;
     let (qos, flags) = (input.u8()?, input.u8()?);
@@ -329,6 +330,21 @@ fn decode_connected(bytes: &[u8], clean_start: bool) -> Option<EventData<'static
         _ => return None,
     };
     Some(EventData::Connected { keepalive, proto_ver, clean_start, ip })
+}
+
+pub(crate) struct View<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) ts_ms: u64,
+    pub(crate) rule: u32,
+    pub(crate) target: u16,
+    pub(crate) core: u8,
+    pub(crate) stream: &'a str,
+    pub(crate) key: &'a [u8],
+}
+
+pub(crate) fn records(body: &[u8]) -> impl Iterator<Item = (usize, usize, View<'_>)> {
+    let _ = body;
+    std::iter::empty()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-mod bytes;
+pub(crate) mod bytes;
 pub(crate) mod control;
 pub(crate) mod entry;
 mod format;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -112,6 +113,37 @@ fn the_fields_of_user_name_and_escapes() {
     );
 }
 
+#[test]
+fn digits_are_those_of_the_number() {
+    let powers = (0..20).map(|power| 10u64.pow(power));
+    for number in powers.flat_map(|power| [power - 1, power, power + 1, power / 7 * 9]).chain([u64::MAX]) {
+        let mut out = Vec::new();
+        write_digits(&mut out, number);
+        assert_eq!(String::from_utf8(out).ok(), Some(number.to_string()));
+    }
+}
+
+#[test]
+fn an_escape_is_seen_at_every_place() {
+    for byte in 0..=u8::MAX {
+        let expected = byte < 0x20 || byte == b'"' || byte == b'\\';
+        for len in 1..20 {
+            for at in 0..len {
+                for around in [b'a', 0x21, 0xff] {
+                    let mut text = vec![around; len];
+                    text[at] = byte;
+                    assert_eq!(
+                        needs_escape(&text),
+                        expected,
+                        "{byte:#x} at {at} of {len}, among {around:#x}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(!needs_escape(b""));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -121,6 +153,7 @@ proptest! {
             let mut out = Vec::new();
             write_string(&mut out, &text);
             prop_assert_eq!(out.len(), string_len(&text));
+            prop_assert_eq!(out.len() == text.len() + 2, !needs_escape(text.as_bytes()));
             prop_assert_eq!(String::from_utf8(out).ok(), serde_json::to_string(&text).ok());
         }
     }

@@ -61,15 +61,35 @@ pub(crate) type Outcome = Result<Answer, Failure>;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Metadata(Metadata),
-    CreateTopic { error: i16, text: Option<String> },
-    InitProducerId { error: i16, producer: ProducerId },
-    Produce { parts: Vec<Produced>, throttle: Duration },
-    DescribeProducer { error: i16, known: Option<Known> },
+    CreateTopic {
+        error: i16,
+        text: Option<String>,
+    },
+    InitProducerId {
+        error: i16,
+        producer: ProducerId,
+    },
+    Produce {
+        parts: Vec<Produced>,
+        throttle: Duration,
+    },
+    DescribeProducer {
+        error: i16,
+        known: Option<Known>,
+    },
     /// The offset of the batch's first record.
-    FindBatch { error: i16, found: Option<u64> },
-    EndOffset { error: i16, offset: u64 },
+    FindBatch {
+        error: i16,
+        found: Option<u64>,
+    },
+    EndOffset {
+        error: i16,
+        offset: u64,
+    },
     /// In the order of the request; `None` for a topic whose configuration may not be read.
-    MinInsyncReplicas { topics: Vec<Option<u32>> },
+    MinInsyncReplicas {
+        topics: Vec<Option<u32>>,
+    },
 }
 
 /// The cluster as one of its brokers sees it.
