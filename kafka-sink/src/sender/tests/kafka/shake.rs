@@ -52,12 +52,13 @@ impl Kafka {
                 let back = 1 + self.random.below(3) as usize;
                 self.lose(&name, at, back);
             }
-            _ => self.settle(),
+            _ => self.settle(now_ms),
         }
     }
 
     /// Every node is up and every partition has a leader.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
         let now = self.now_ms;
         for node in self.nodes.values_mut() {
             node.up = true;
