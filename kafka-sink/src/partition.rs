@@ -98,9 +98,3 @@ mod tests {
         }
     }
 }
-
-/// The partition of a record without a key.
-pub(crate) fn of_sequence(sequence: u64, count: u32) -> u32 {
-    let _ = (sequence, count);
-    0
-}

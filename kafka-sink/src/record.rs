@@ -207,7 +207,8 @@ fn needs_escape(text: &[u8]) -> bool {
     words.iter().fold(tail_found, |all, word| all | found(word)) != 0
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
+/// Appends `text` as a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if needs_escape(text.as_bytes()) {
         write_escaped(out, text);

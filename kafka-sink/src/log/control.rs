@@ -131,9 +131,115 @@ pub(crate) struct PartitionState {
     pub(crate) intent: Option<Intent>,
 }
 
+impl Targets {
+    /// Adds a control.
+    pub(crate) fn apply(&mut self, control: &Control) {
+        match control {
+            Control::Partitions(it) => {
+                let state = self.state(it.target);
+                let floor = state.floor();
+                let counts = &mut state.topic(&it.topic).counts;
+                match counts.binary_search_by_key(&it.from, |known| known.from) {
+                    Ok(at) => counts.get_mut(at).into_iter().for_each(|known| known.clone_from(it)),
+                    Err(at) => counts.insert(at, it.clone()),
+                }
+                prune(counts, floor);
+            }
+            Control::Intent(it) => self.partition(it.target, &it.topic, it.partition).intend(it),
+            Control::Cursor(it) => self.partition(it.target, &it.topic, it.partition).advance(it),
+            // The cursor that passes it says all there is to know.
+            Control::DeadLetter(_) => {}
+            Control::Target(it) => {
+                let state = self.state(it.target);
+                let floor = it.floor.max(state.floor());
+                state.target = Some(Target { floor, ..it.clone() });
+                for topic in state.topics.values_mut() {
+                    prune(&mut topic.counts, floor);
+                }
+            }
+        }
+    }
+
+    /// What makes this sum again from nothing.
+    pub(crate) fn controls(&self) -> impl Iterator<Item = Control> {
+        self.targets.values().flat_map(|state| {
+            let target = state.target.iter().cloned().map(Control::Target);
+            target.chain(state.topics.values().flat_map(TopicState::controls))
+        })
+    }
+
+    /// Every record below this is done with for all targets; `None` while there is no target.
+    pub(crate) fn floor(&self) -> Option<u64> {
+        self.targets.values().map(TargetState::floor).min()
+    }
+
+    fn state(&mut self, target: u16) -> &mut TargetState {
+        self.targets.entry(target).or_default()
+    }
+
+    fn partition(&mut self, target: u16, topic: &Arc<str>, partition: u32) -> &mut PartitionState {
+        self.state(target).topic(topic).partitions.entry(partition).or_default()
+    }
+}
+
+/// Leaves out the counts that only records below the floor had, but for the newest of them.
+fn prune(counts: &mut Vec<Partitions>, floor: u64) {
+    let begun = counts.iter().skip(1).take_while(|next| next.from <= floor).count();
+    counts.drain(..begun.saturating_sub(1));
+}
+
+impl TopicState {
+    fn controls(&self) -> impl Iterator<Item = Control> {
+        let counts = self.counts.iter().cloned().map(Control::Partitions);
+        counts.chain(self.partitions.values().flat_map(|partition| {
+            let cursor = partition.cursor.iter().cloned().map(Control::Cursor);
+            cursor.chain(partition.unresolved().into_iter().cloned().map(Control::Intent))
+        }))
+    }
+}
+
+impl PartitionState {
+    /// Every record of the partition with a lower sequence is delivered or set aside.
+    pub(crate) fn next(&self) -> u64 {
+        let cursor = self.cursor.as_ref().map_or(0, |cursor| cursor.next);
+        let intent = self.intent.as_ref().map_or(0, |intent| intent.first);
+        cursor.max(intent)
+    }
+
+    /// The batch of which it is not known whether Kafka has taken it.
+    pub(crate) fn unresolved(&self) -> Option<&Intent> {
+        let next = self.cursor.as_ref().map_or(0, |cursor| cursor.next);
+        self.intent.as_ref().filter(|intent| intent.last >= next)
+    }
+
+    /// A batch that begins earlier than the one known is an old one; the same beginning with other
+    /// bounds is a batch that was refused and cut.
+    fn intend(&mut self, it: &Intent) {
+        let passed = self.cursor.as_ref().is_some_and(|cursor| cursor.next > it.last);
+        let old = self.intent.as_ref().is_some_and(|known| known.first > it.first);
+        if !passed && !old {
+            self.intent = Some(it.clone());
+        }
+    }
+
+    fn advance(&mut self, it: &Cursor) {
+        if self.cursor.as_ref().is_none_or(|known| known.next <= it.next) {
+            self.cursor = Some(it.clone());
+        }
+        self.intent = self.unresolved().cloned();
+    }
+}
+
 impl TargetState {
     /// Every record below this is done with, as far as is on the medium.
     pub(crate) fn floor(&self) -> u64 {
         self.target.as_ref().map_or(0, |target| target.floor)
     }
+
+    fn topic(&mut self, topic: &Arc<str>) -> &mut TopicState {
+        self.topics.entry(Arc::clone(topic)).or_default()
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,7 @@
 //! | 1 | record | yes |
 //! | 2 | stream table: the next offset of every stream, at the start of each segment | no |
 //! | 3 | run start | no |
-//! | 4 | reserved: partition count (from sequence u64, target u16, stream str8, partitions u32, partitioner u8) | no |
-//! | 5 | reserved: intent to send (target u16, stream str8, partition u32, producer id u64, epoch u16, base sequence u32, count u32, first and last log sequence u64) | no |
-//! | 6 | reserved: cursor (target u16, stream str8, partition u32, next log sequence u64, Kafka offset u64) | no |
-//! | 7 | reserved: dead letter (log sequence u64, target u16, stream str8, reason u16, text str8) | no |
+//! | 4 to 8 | the sink's: partition count, intent to send, cursor, dead letter, target ([`control`] has their fields) | no |
 //!
 //! | record | bytes | |
 //! | --- | --- | --- |
@@ -24,23 +21,31 @@
 //! | offset | 24..32 | in its stream |
 //! | time | 32..40 | of the event, Unix milliseconds |
 //! | hook id, version | 40..48 | |
-//! | target | 48..50 | 0: the local log only |
+//! | target | 48..50 | 0: `[kafka]`, also if there was none at the time |
 //! | packet id | 50..52 | of a QoS 2 PUBLISH, else 0 |
-//! | lengths | 52..64 | stream u8, reserved u8, key, client id, user name, from, topic u16 |
+//! | lengths | 52..64 | stream u8, core u8 (not a length: the core that took the record), key, client id, user name, from, topic u16 |
 //! | texts | 64.. | in that order; filter or reason stand as topic |
 //! | payload | the rest | of `client.connected`: keep-alive u16, protocol u8, address (4 or 16 bytes) |
 //!
-//! A core writes everything but CRC, run, sequence and offset, which the log thread fills in.
+//! A core writes everything but CRC, core, run, sequence and offset, which the log thread fills in.
 
 use std::net::IpAddr;
 
 use super::bytes::{Input, clip, from, put_at, put_str8, put_u16, put_u32, put_u64};
+use super::control::Control;
 use super::format::crc_seed;
 use crate::event::{Event, EventData, EventKind};
 use crate::rule::Rule;
 
+pub(crate) mod control;
+mod view;
+
+pub(crate) use view::{View, event, records, view};
+
 /// Bytes of a record before its texts.
 pub(crate) const RECORD_FIXED: usize = 64;
+/// Where a record names its core.
+const CORE_AT: usize = 53;
 /// CRC and length.
 const PREFIX: usize = 8;
 
@@ -90,7 +95,7 @@ pub(crate) fn record_len(event: &Event<'_>, rule: &Rule) -> usize {
         + payload
 }
 
-/// Appends the record of `event`; CRC, run, sequence and offset are left zero.
+/// Appends the record of `event`; CRC, core, run, sequence and offset are left zero.
 pub(crate) fn append_record(out: &mut Vec<u8>, rule: &Rule, event: &Event<'_>) {
     let (from, topic, payload) = parts(event);
     let (from, topic) = (text(from), text(topic));
@@ -143,6 +148,11 @@ pub(crate) fn record_stream(entry: &[u8]) -> Option<(&str, usize)> {
     let name = usize::from(*entry.get(52)?);
     let name = entry.get(RECORD_FIXED..RECORD_FIXED.checked_add(name)?)?;
     Some((std::str::from_utf8(name).ok()?, len))
+}
+
+/// Says which core took the record. Call it before [`number_record`], whose CRC covers it.
+pub(crate) fn set_core(entry: &mut [u8], core: u8) {
+    put_at(entry, CORE_AT, &[core]);
 }
 
 /// Fills in what only the log thread knows, and the CRC.
@@ -218,6 +228,7 @@ pub(crate) enum Entry<'a> {
     Record(Stored<'a>),
     StreamTable(Vec<(&'a str, u64)>),
     RunStart(RunStart),
+    Control(Control),
     /// Of a kind this version does not know.
     Unknown,
 }
@@ -263,8 +274,9 @@ impl<'a> Iterator for Entries<'a> {
 
 fn decode(entry: &[u8]) -> Option<Entry<'_>> {
     let mut input = Input::new(entry.get(PREFIX..)?);
-    match input.u8()? {
-        RECORD => event(entry).map(Entry::Record),
+    let kind = input.u8()?;
+    match kind {
+        RECORD => decode_record(entry).map(Entry::Record),
         STREAM_TABLE => {
             let mut streams = Vec::new();
             for _ in 0..input.u32()? {
@@ -278,12 +290,12 @@ fn decode(entry: &[u8]) -> Option<Entry<'_>> {
             previous_end: input.u64()?,
             previous_clean: input.u8()? != 0,
         })),
-        _ => Some(Entry::Unknown),
+        _ => control::decode(kind, input),
     }
 }
 
 /// Reads a record entry without its CRC, which has been checked.
-pub(crate) fn event(entry: &[u8]) -> Option<Stored<'_>> {
+fn decode_record(entry: &[u8]) -> Option<Stored<'_>> {
     let mut input = Input::new(entry.get(PREFIX + 1..)?);
     let kind = EventKind::from_code(input.u8()?)?;
     let (qos, flags) = (input.u8()?, input.u8()?);
@@ -293,7 +305,7 @@ pub(crate) fn event(entry: &[u8]) -> Option<Stored<'_>> {
     let _target = input.u16()?;
     let packet_id = input.u16()?;
     let stream_len = usize::from(input.u8()?);
-    let _reserved = input.u8()?;
+    let _core = input.u8()?;
     let mut lens = [0usize; 5];
     for len in &mut lens {
         *len = usize::from(input.u16()?);
@@ -330,21 +342,6 @@ fn decode_connected(bytes: &[u8], clean_start: bool) -> Option<EventData<'static
         _ => return None,
     };
     Some(EventData::Connected { keepalive, proto_ver, clean_start, ip })
-}
-
-pub(crate) struct View<'a> {
-    pub(crate) sequence: u64,
-    pub(crate) ts_ms: u64,
-    pub(crate) rule: u32,
-    pub(crate) target: u16,
-    pub(crate) core: u8,
-    pub(crate) stream: &'a str,
-    pub(crate) key: &'a [u8],
-}
-
-pub(crate) fn records(body: &[u8]) -> impl Iterator<Item = (usize, usize, View<'_>)> {
-    let _ = body;
-    std::iter::empty()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Builds a group from the cores' batches: one contiguous buffer, one write.
 
+use super::control::{Control, Targets};
 use super::entry;
 use super::format::{GROUP_HEADER, GroupHead, crc_seed};
 use super::streams::Streams;
@@ -31,24 +32,26 @@ impl Place {
     }
 }
 
-/// Bytes of the group of these batches, without padding.
-pub(crate) fn group_len(batches: &[Batch]) -> u64 {
-    let body: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
-    (GROUP_HEADER + super::format::END_MARK + body) as u64
+/// Bytes of the group of these batches and controls, without padding.
+pub(crate) fn group_len(batches: &[Batch], controls: &[Control]) -> u64 {
+    let records: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+    let controls: usize = controls.iter().map(entry::control::len).sum();
+    (GROUP_HEADER + super::format::END_MARK + records + controls) as u64
 }
 
 /// Writes the group of `batches` into `group`, which is cleared first: every record numbered, in
-/// the order of the batches. The offsets taken from `streams` wait for its commit. Returns the
-/// number of records.
-pub(crate) fn encode_records(
+/// the order of the batches, then `controls`. The offsets taken from `streams` wait for its commit.
+/// Returns the number of records.
+pub(crate) fn encode(
     group: &mut Vec<u8>,
     batches: &[Batch],
+    controls: &[Control],
     place: Place,
     streams: &mut Streams,
 ) -> u32 {
     group.clear();
     // With the padding; exact, so that the buffer does not double.
-    group.reserve_exact(super::format::align(group_len(batches)) as usize);
+    group.reserve_exact(super::format::align(group_len(batches, controls)) as usize);
     group.resize(GROUP_HEADER, 0);
     let seed = crc_seed(place.segment_id);
     let mut records = 0u32;
@@ -65,15 +68,30 @@ pub(crate) fn encode_records(
         }
         debug_assert_eq!(at, group.len(), "a batch is whole records");
     }
-    place.seal(group, records, records);
+    for control in controls {
+        entry::control::append(group, place.segment_id, control);
+    }
+    place.seal(group, records.saturating_add(controls.len() as u32), records);
     records
 }
 
-/// Writes the first group of a segment into `group`: the run and every stream's next offset.
-pub(crate) fn encode_start(group: &mut Vec<u8>, place: Place, start: entry::RunStart, streams: &Streams) {
+/// Writes the first group of a segment into `group`: the run, every stream's next offset, and where
+/// the sink is.
+pub(crate) fn encode_start(
+    group: &mut Vec<u8>,
+    place: Place,
+    start: entry::RunStart,
+    streams: &Streams,
+    targets: &Targets,
+) {
     group.clear();
     group.resize(GROUP_HEADER, 0);
     entry::append_run_start(group, place.segment_id, start);
     entry::append_stream_table(group, place.segment_id, streams.table());
-    place.seal(group, 2, 0);
+    let mut entries = 2u32;
+    for control in targets.controls() {
+        entry::control::append(group, place.segment_id, &control);
+        entries = entries.saturating_add(1);
+    }
+    place.seal(group, entries, 0);
 }

@@ -7,6 +7,8 @@
 //! - `entry`, `format`, `bytes`: the layout on disk.
 //! - `file`: the file layer, with the real one and, for tests, `sim`.
 //! - `group`, `segment`, `mark`, `writer`: the machine that numbers, writes and syncs. No clock, no thread.
+//! - `control`: where the way into Kafka is, kept in the log; `dead_letters`: what Kafka refused;
+//!   `reserve`: space for both on a full disk.
 //! - `retention`: which segments may go.
 //! - `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
@@ -34,8 +36,10 @@ mod mend;
 #[cfg(any(test, feature = "sim"))]
 pub use mend::mend;
 
+mod dead_letters;
 mod group;
 mod mark;
+mod reserve;
 mod segment;
 mod streams;
 mod writer;
@@ -76,6 +80,10 @@ pub struct LogConfig {
     pub group_bytes_max: usize,
     /// Zeros are written ahead of the data in steps of this size.
     pub fill_step_bytes: u64,
+    /// Space that is kept free for the sink's entries on a full disk; 0: none.
+    pub reserve_bytes: u64,
+    /// A file of dead letters takes no further one that would make it longer; there are two files.
+    pub dead_letters_bytes_max: u64,
 }
 
 impl LogConfig {
@@ -92,6 +100,8 @@ impl LogConfig {
             ring_records: 65_536,
             group_bytes_max: 4 * MIB as usize,
             fill_step_bytes: 4 * MIB,
+            reserve_bytes: 4 * MIB,
+            dead_letters_bytes_max: 64 * MIB,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Every segment's header and footer are read; only segments without a footer (the one that was
 //! open, and any that failed) are scanned. An unfinished end is cut off; damage is copied to the
 //! `quarantine` directory, named, and left where it is, where readers step over it. Every scanned
-//! segment gets its footer. Then the new run begins in a segment of its own, so that no byte an
+//! segment gets its footer. Where the sink is says the start of the newest segment and the controls
+//! behind it, so those segments are read for controls also when they are closed. Then the new run begins in a segment of its own, so that no byte an
 //! earlier run has synced is ever written over. A power failure during all this changes nothing:
 //! the next start finds the same again.
 
@@ -15,9 +16,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::control::{Control, Targets};
 use super::entry::{Entry, RunStart};
 use super::file::{File, Fs};
-use super::format::{Footer, Header, StreamIndex, segment_name, segment_number};
+use super::format::{Footer, HEADER_AREA, Header, StreamIndex, segment_name, segment_number};
 use super::mark::Mark;
 use super::retention::{Closed, Retention};
 use super::scan::{Found, Scanner, SegmentFile, open_headless};
@@ -48,12 +50,15 @@ pub(crate) fn recover(
     let mut pass = Pass { fs: &*fs, dir: &dir, report: Recovery::default(), state: State::default() };
     let segments = pass.open_segments()?;
     pass.state.clean = segments.is_empty();
+    pass.find_start_of_controls(&segments)?;
     let headers: Vec<Header> = segments.iter().map(|(_, segment)| segment.header.clone()).collect();
     for (index, (path, segment)) in segments.into_iter().enumerate() {
         let later = headers.get(index.saturating_add(1)..).unwrap_or_default();
         pass.take_segment(&path, segment, later)?;
     }
+    pass.take_headless_controls();
     pass.heed_mark();
+    pass.note_lost_controls();
     let Pass { mut report, mut state, .. } = pass;
     let empty = std::mem::take(&mut state.empty);
     let run = state.run.saturating_add(1);
@@ -69,6 +74,7 @@ pub(crate) fn recover(
         previous_id: state.previous_id,
         streams: state.streams,
         retention: state.retention,
+        targets: state.targets,
         ids: Ids::new(seed),
     };
     report.run = run;
@@ -77,6 +83,9 @@ pub(crate) fn recover(
     let mut writer = LogWriter::begin(config, Arc::clone(&fs), resume, now_ms)?;
     // What they say of the run and the sequence is in the new segment, which is synced.
     remove_empty(&*fs, &dir, &empty, &mut report);
+    // Until the sink says more: a target of an earlier run is one.
+    let floor = writer.targets().floor();
+    writer.set_floor(floor);
     writer.retain(now_ms);
     Ok((writer, report, lock))
 }
@@ -100,6 +109,13 @@ struct State {
     newest: Option<u64>,
     streams: Streams,
     retention: Retention,
+    targets: Targets,
+    /// The newest segment whose start is whole: controls before it do not matter.
+    controls_from: Option<u64>,
+    /// Controls of segments without a header, which are read first.
+    headless: Vec<(u64, Control)>,
+    /// Something that may have held controls is damaged or gone.
+    controls_lost: bool,
     /// Segments that hold no records; a crash loop must not fill the directory with them.
     empty: Vec<PathBuf>,
 }
@@ -130,6 +146,53 @@ impl Pass<'_> {
         Ok(segments)
     }
 
+    /// Finds the newest segment whose start, with the sum of all controls before it, is whole.
+    fn find_start_of_controls(&mut self, segments: &[(PathBuf, SegmentFile)]) -> Result<(), LogError> {
+        for (path, segment) in segments.iter().rev() {
+            let Some(again) = SegmentFile::open(self.fs, path, false)? else { continue };
+            let mut scanner = Scanner::new(again, false);
+            let found = scanner.next().map_err(LogError::io("read", path))?;
+            let is_start = matches!(found, Found::Group { at: HEADER_AREA, .. })
+                && scanner.entries().flatten().any(|entry| matches!(entry, Entry::RunStart(_)));
+            if is_start {
+                self.state.controls_from = Some(segment.header.number);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn controls_matter(&self, number: u64) -> bool {
+        self.state.controls_from.is_none_or(|from| number >= from)
+    }
+
+    fn take_controls(&mut self, scanner: &Scanner) {
+        for entry in scanner.entries().flatten() {
+            if let Entry::Control(control) = entry {
+                self.state.targets.apply(&control);
+            }
+        }
+    }
+
+    /// What the groups of a file without a header still tell.
+    fn take_headless_controls(&mut self) {
+        for (number, control) in std::mem::take(&mut self.state.headless) {
+            if self.controls_matter(number) {
+                self.state.targets.apply(&control);
+            }
+        }
+    }
+
+    fn note_lost_controls(&mut self) {
+        if self.state.controls_lost {
+            self.report.notes.push(
+                "what is damaged or gone may have said how far the delivery to Kafka was: records may be \
+                 delivered again"
+                    .into(),
+            );
+        }
+    }
+
     /// A file without a header is either one whose making was interrupted (nothing in it can have
     /// been acknowledged), or one whose header was destroyed. What the latter holds is read as far
     /// as its numbers matter: they must not be given again.
@@ -150,6 +213,7 @@ impl Pass<'_> {
             return self.fs.sync_dir(self.dir).map_err(LogError::io("sync", self.dir));
         };
         self.report.damage.push(Damage { file: segment_name(number), bytes: (0, len), sequences: lost });
+        self.state.controls_lost = true;
         self.set_file_aside(path, "has no readable header")
     }
 
@@ -160,8 +224,12 @@ impl Pass<'_> {
         let mut scanner = Scanner::new(segment, true);
         while !matches!(scanner.next().map_err(LogError::io("read", path))?, Found::End { .. }) {
             for entry in scanner.entries().flatten() {
-                if let Entry::Record(record) = entry {
-                    self.state.streams.raise(record.stream, record.offset.saturating_add(1));
+                match entry {
+                    Entry::Record(record) => {
+                        self.state.streams.raise(record.stream, record.offset.saturating_add(1));
+                    }
+                    Entry::Control(control) => self.state.headless.push((number, control)),
+                    Entry::StreamTable(_) | Entry::RunStart(_) | Entry::Unknown => {}
                 }
             }
         }
@@ -221,11 +289,15 @@ impl Pass<'_> {
         self.state.next_number = self.state.next_number.max(mark.segment.saturating_add(1));
         let found = self.state.newest >= Some(mark.segment);
         let (from, to) = (self.state.next_sequence, if found { mark.sequence } else { mark.beyond() });
+        // After a clean stop there is a footer; before it may have been groups without records.
+        let cut = mark.clean && self.state.newest == Some(mark.segment) && !self.state.clean;
+        self.state.controls_lost |= !found || cut;
         let Some(lost) = to.checked_sub(from).filter(|&lost| lost > 0) else { return };
         self.state.next_sequence = to;
         // How many of them were of which stream is not known.
         self.state.streams.skip(lost);
         self.state.clean = false;
+        self.state.controls_lost = true;
         let file = segment_name(mark.segment);
         self.report.damage.push(Damage { file, bytes: (0, 0), sequences: (from, to) });
     }
@@ -253,10 +325,30 @@ impl Pass<'_> {
         let bytes = segment.file.len().map_err(LogError::io("read", path))?;
         // Streams without records in this segment are known from its table only.
         let mut scanner = Scanner::new(segment, false);
-        scanner.next().map_err(LogError::io("read", path))?;
+        let start = scanner.next().map_err(LogError::io("read", path))?;
         self.take_table(&scanner);
-        self.keep(path, footer, Closed { number, bytes, last_ms: footer.last_ms });
+        if self.controls_matter(number) {
+            self.take_controls(&scanner);
+            self.state.controls_lost |= matches!(start, Found::Damage { .. });
+            self.read_controls(path, scanner)?;
+        }
+        let (last_ms, next_sequence) = (footer.last_ms, footer.next_sequence);
+        self.keep(path, footer, Closed { number, bytes, last_ms, next_sequence });
         Ok(())
+    }
+
+    /// Reads the rest of a closed segment for its controls.
+    fn read_controls(&mut self, path: &Path, mut scanner: Scanner) -> Result<(), LogError> {
+        loop {
+            match scanner.next().map_err(LogError::io("read", path))? {
+                Found::Group { .. } => self.take_controls(&scanner),
+                Found::Damage { .. } => {
+                    self.take_controls(&scanner);
+                    self.state.controls_lost = true;
+                }
+                Found::End { .. } => return Ok(()),
+            }
+        }
     }
 
     fn keep(&mut self, path: &Path, footer: &Footer, closed: Closed) {
@@ -281,6 +373,7 @@ impl Pass<'_> {
     /// Scans a segment without a footer, cuts off its unfinished end and closes it.
     fn take_open(&mut self, path: &Path, header: &Header, mut scanner: Scanner) -> Result<(), LogError> {
         let mut held = Held::new(header);
+        let controls_matter = self.controls_matter(header.number);
         let end = loop {
             match scanner.next().map_err(LogError::io("read", path))? {
                 Found::Group { at, head } => {
@@ -288,8 +381,15 @@ impl Pass<'_> {
                     held.last_ms = held.last_ms.max(head.written_ms);
                     held.take_records(&scanner, at);
                     self.take_table(&scanner);
+                    if controls_matter {
+                        self.take_controls(&scanner);
+                    }
                 }
                 Found::Damage { bytes, sequences } => {
+                    if controls_matter {
+                        self.take_controls(&scanner);
+                        self.state.controls_lost = true;
+                    }
                     held.take_records(&scanner, bytes.0);
                     let file = segment_name(header.number);
                     self.set_damage_aside(&scanner, Damage { file, bytes, sequences });
@@ -320,7 +420,8 @@ impl Pass<'_> {
         let synced = scanner.file.sync_data();
         let closed = synced.and_then(|()| close_file(&*scanner.file, header.id, &footer));
         let bytes = closed.map_err(LogError::io("close", path))?;
-        self.keep(path, &footer, Closed { number: header.number, bytes, last_ms });
+        let next_sequence = footer.next_sequence;
+        self.keep(path, &footer, Closed { number: header.number, bytes, last_ms, next_sequence });
         Ok(())
     }
 

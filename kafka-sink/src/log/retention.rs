@@ -1,4 +1,5 @@
-//! Which closed segments may go: the oldest, beyond a size or an age.
+//! Which closed segments may go: the oldest, beyond a size or an age. With a target, only once all of
+//! their records are done with, however large and old they are.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,6 +16,8 @@ pub(crate) struct Closed {
     pub(crate) bytes: u64,
     /// When its last group was written, Unix milliseconds.
     pub(crate) last_ms: u64,
+    /// The sequence after its last record.
+    pub(crate) next_sequence: u64,
 }
 
 /// The closed segments, oldest first.
@@ -22,12 +25,19 @@ pub(crate) struct Closed {
 pub(crate) struct Retention {
     closed: VecDeque<Closed>,
     bytes: u64,
+    /// Every record below this is done with; `None` while there is no target.
+    floor: Option<u64>,
 }
 
 impl Retention {
     pub(crate) fn add(&mut self, segment: Closed) {
         self.bytes = self.bytes.saturating_add(segment.bytes);
         self.closed.push_back(segment);
+    }
+
+    /// Segments with records from `floor` on stay; `None`: there is no target to wait for.
+    pub(crate) fn set_floor(&mut self, floor: Option<u64>) {
+        self.floor = floor;
     }
 
     /// Takes out the oldest segment if it is too old, or if all with `open_bytes` are too much.
@@ -37,6 +47,9 @@ impl Retention {
         let bytes = self.bytes.saturating_add(open_bytes.unwrap_or(0));
         if bytes <= bytes_max && first.last_ms >= oldest_ms || open_bytes.is_none() && self.closed.len() == 1
         {
+            return None;
+        }
+        if self.floor.is_some_and(|floor| first.next_sequence > floor) {
             return None;
         }
         let first = self.closed.pop_front()?;
@@ -90,7 +103,12 @@ mod tests {
         let fill = || {
             let mut retention = Retention::default();
             for number in 1..=4 {
-                retention.add(Closed { number, bytes: 100, last_ms: number * 1000 });
+                retention.add(Closed {
+                    number,
+                    bytes: 100,
+                    last_ms: number * 1000,
+                    next_sequence: number * 10,
+                });
             }
             retention
         };
@@ -106,6 +124,21 @@ mod tests {
             let mut retention = fill();
             while retention.take_doomed(open, max, oldest).is_some() {}
             assert_eq!(retention.len(), left, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_delivered_stays() {
+        // Floor, and how many of four segments with ten records each are left when all are too old.
+        let cases = [(None, 0), (Some(0), 4), (Some(9), 4), (Some(10), 3), (Some(39), 1), (Some(40), 0)];
+        for (floor, left) in cases {
+            let mut retention = Retention::default();
+            for number in 1..=4 {
+                retention.add(Closed { number, bytes: 100, last_ms: 0, next_sequence: number * 10 });
+            }
+            retention.set_floor(floor);
+            while retention.take_doomed(Some(1), 0, u64::MAX).is_some() {}
+            assert_eq!(retention.len(), left, "{floor:?}");
         }
     }
 }

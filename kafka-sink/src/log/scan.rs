@@ -5,6 +5,9 @@
 //! with a good one behind it was once good: that is **damage**, and the walk goes on behind it. A
 //! bad group with nothing behind it was never finished, or is being written now: the **end**.
 //!
+//! Where a later segment supersedes this one, groups without records still count: what the sink put
+//! there may have been confirmed, and what was not is as good as confirmed too late.
+//!
 //! Memory is bounded by the length of the file, whatever lengths its bytes claim.
 
 #![deny(clippy::arithmetic_side_effects)]
@@ -167,11 +170,10 @@ impl Scanner {
     pub(crate) fn next(&mut self) -> io::Result<Found> {
         self.body = 0..0;
         let at = self.position;
-        let ended = self.closed.is_some_and(|(end, _)| at >= end)
-            || self.superseded_from.is_some_and(|from| self.expected >= from);
-        if ended {
+        if self.closed.is_some_and(|(end, _)| at >= end) {
             return Ok(Found::End { at });
         }
+        let superseded = self.superseded_from.is_some_and(|from| self.expected >= from);
         let mut head = None;
         // What was read ahead may have been written since: a bad group is looked at afresh.
         for fresh in [false, true] {
@@ -179,12 +181,17 @@ impl Scanner {
                 self.window.clear();
                 self.body = 0..0;
             }
-            head = self.read_head(at)?;
+            head = self.read_head(at)?.filter(|head| !superseded || head.records == 0);
             if let Some(head) = head
                 && self.read_body(at, head)?
             {
                 return Ok(self.take_group(at, head));
             }
+        }
+        if superseded {
+            self.body = 0..0;
+            self.window.clear();
+            return Ok(Found::End { at });
         }
         let found = self.after_bad_group(at, head)?;
         if matches!(found, Found::End { .. }) {

@@ -19,6 +19,8 @@ pub(crate) struct Segment {
     position: u64,
     /// The file's length; zeros from `position` on.
     filled: u64,
+    /// Bytes of the first group.
+    start_bytes: u64,
     pub(crate) records: u64,
     pub(crate) groups: u64,
     pub(crate) last_ms: u64,
@@ -49,7 +51,17 @@ impl Segment {
             return Err(LogError::io("sync", dir)(error));
         }
         let last_ms = header.created_ms;
-        Ok(Segment { file, path, header, position: len, filled: len, records: 0, groups: 1, last_ms })
+        Ok(Segment {
+            file,
+            path,
+            header,
+            position: len,
+            filled: len,
+            start_bytes: first_group.len() as u64,
+            records: 0,
+            groups: 1,
+            last_ms,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -65,10 +77,12 @@ impl Segment {
         self.filled
     }
 
-    /// Whether `bytes` more keep the file within `segment_bytes`. A segment without records takes
-    /// any group.
+    /// Whether `bytes` more keep the file within `segment_bytes`, or within four times its start if
+    /// that is more, so that segments never consist of their starts. The first group behind the
+    /// start always has room.
     pub(crate) fn has_room(&self, bytes: u64, segment_bytes: u64) -> bool {
-        self.records == 0 || self.position.saturating_add(bytes) <= segment_bytes
+        let bytes_max = segment_bytes.max(HEADER_AREA.saturating_add(self.start_bytes.saturating_mul(4)));
+        self.groups <= 1 || self.position.saturating_add(bytes) <= bytes_max
     }
 
     /// Writes a group (padded to the alignment) without syncing it.

@@ -171,7 +171,7 @@ impl Worker {
     /// Until the group is durable, or the stop has waited long enough.
     fn write_group(&mut self) -> Result<(), LogError> {
         let mut failures = 0u32;
-        while let Err(error) = self.writer.append_group(unix_ms(), &self.taken) {
+        while let Err(error) = self.writer.append_group(unix_ms(), &self.taken, &[]) {
             failures = failures.saturating_add(1);
             if failures >= ATTEMPTS {
                 if self.shared.stopping.load(Ordering::SeqCst) {

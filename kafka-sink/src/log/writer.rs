@@ -1,20 +1,28 @@
 //! The machine that numbers, writes and syncs groups. No clock, no thread: `thread` drives it.
 //!
-//! A group either succeeds, and then its records are durable, or fails, and then the caller keeps
-//! the batches and offers the same ones again: they get the same sequences and offsets, in a new
-//! segment whose header says that it supersedes what earlier files may hold of them.
+//! A group either succeeds, and then its records and controls are durable, or fails, and then the
+//! caller keeps the batches and offers the same ones again: they get the same sequences and offsets,
+//! in a new segment whose header says that it supersedes what earlier files may hold of them.
+//!
+//! Every segment begins with the sum of all controls so far, so one that holds no records is not
+//! needed once there is a newer one.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::bytes::clip;
+use super::control::{Control, Targets};
+use super::dead_letters::DeadLetters;
 use super::entry::RunStart;
 use super::file::Fs;
-use super::format::{Footer, Header};
+use super::format::{END_MARK, Footer, GROUP_HEADER, Header, NODE_BYTES_MAX};
 use super::group::{self, Place};
 use super::mark::Mark;
+use super::reserve::{Reserve, is_full};
 use super::retention::{Closed, Retention};
 use super::segment::Segment;
 use super::streams::Streams;
@@ -46,7 +54,27 @@ pub(crate) struct Resume {
     pub(crate) previous_id: u64,
     pub(crate) streams: Streams,
     pub(crate) retention: Retention,
+    pub(crate) targets: Targets,
     pub(crate) ids: Ids,
+}
+
+/// The group that was synced last.
+#[derive(Debug)]
+pub(crate) struct LastGroup<'a> {
+    pub(crate) segment_id: u64,
+    pub(crate) node: Arc<str>,
+    /// Of its records: first, and the one after the last.
+    pub(crate) sequences: Range<u64>,
+    /// Its entries.
+    pub(crate) body: &'a [u8],
+}
+
+/// What of the buffer is the group that was synced last.
+#[derive(Clone, Default)]
+struct Last {
+    segment_id: u64,
+    sequences: Range<u64>,
+    body: Range<usize>,
 }
 
 pub(crate) struct LogWriter {
@@ -55,9 +83,13 @@ pub(crate) struct LogWriter {
     /// `None` after a failure: the next group makes a new one.
     segment: Option<Segment>,
     at: Resume,
-    /// Failed segments without records, to be removed once there is a new one.
+    /// Segments without records, to be removed once there is a newer one.
     abandoned: Vec<PathBuf>,
     group: Vec<u8>,
+    last: Last,
+    node: Arc<str>,
+    dead_letters: DeadLetters,
+    reserve: Reserve,
     pub(crate) stats: Arc<Mutex<LogStats>>,
 }
 
@@ -69,10 +101,30 @@ impl LogWriter {
         at: Resume,
         now_ms: u64,
     ) -> Result<LogWriter, LogError> {
-        let stats = Arc::new(Mutex::new(LogStats::new()));
-        let mut writer =
-            LogWriter { fs, config, segment: None, at, abandoned: Vec::new(), group: Vec::new(), stats };
-        writer.new_segment(now_ms, true)?;
+        let reserve = Reserve::find(&*fs, &config.dir, config.reserve_bytes);
+        let mut writer = LogWriter {
+            segment: None,
+            at,
+            abandoned: Vec::new(),
+            group: Vec::new(),
+            last: Last::default(),
+            // As readers of the files see it.
+            node: clip(&config.node, NODE_BYTES_MAX).into(),
+            dead_letters: DeadLetters::new(&config.dir, config.dead_letters_bytes_max),
+            reserve,
+            stats: Arc::new(Mutex::new(LogStats::new())),
+            fs,
+            config,
+        };
+        if let Err(error) = writer.new_segment(now_ms, true) {
+            // A start on a full disk: what waits in the log can be delivered all the same.
+            if !is_full(&error) || !writer.reserve.give_up(&*writer.fs, now_ms) {
+                return Err(error);
+            }
+            writer.abandon_segment();
+            writer.new_segment(now_ms, true)?;
+        }
+        writer.reserve.make_first(&*writer.fs, now_ms);
         Ok(writer)
     }
 
@@ -81,26 +133,97 @@ impl LogWriter {
         self.at.next_sequence
     }
 
-    /// Appends the records of `batches` as one group and syncs it; on `Ok` they are durable.
+    /// Where the sink is, as far as is on the medium.
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.at.targets
+    }
+
+    /// What was synced last; without a body if the last attempt failed.
+    pub(crate) fn last_group(&self) -> LastGroup<'_> {
+        LastGroup {
+            segment_id: self.last.segment_id,
+            node: Arc::clone(&self.node),
+            sequences: self.last.sequences.clone(),
+            body: self.group.get(self.last.body.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Segments with records from `floor` on are not deleted; `None`: there is no target.
+    pub(crate) fn set_floor(&mut self, floor: Option<u64>) {
+        self.at.retention.set_floor(floor);
+    }
+
+    /// Appends the records of `batches` and then `controls` as one group and syncs it; on `Ok` they
+    /// are durable, and the controls are part of [`LogWriter::targets`].
     ///
     /// # Errors
-    /// The file layer failed. Nothing is acknowledged, nothing is forgotten: call again with the
-    /// same batches.
-    pub(crate) fn append_group(&mut self, now_ms: u64, batches: &[Batch]) -> Result<(), LogError> {
-        let result = self.try_append(now_ms, batches);
-        if result.is_err() {
-            self.at.streams.roll_back();
-            self.abandon_segment();
+    /// The file layer failed, or the disk was full and has no space for the reserve yet. Nothing is
+    /// acknowledged, nothing is forgotten: call again with the same batches and controls, or with
+    /// the controls alone by [`LogWriter::append_controls`].
+    pub(crate) fn append_group(
+        &mut self,
+        now_ms: u64,
+        batches: &[Batch],
+        controls: &[Control],
+    ) -> Result<(), LogError> {
+        if !batches.is_empty()
+            && let Err(error) = self.reserve.restore(&*self.fs, now_ms)
+        {
+            // The open segment is the sink's until then.
             self.stats.lock().failures += 1;
+            return Err(error);
+        }
+        self.append(now_ms, batches, controls)
+    }
+
+    /// Appends `controls` as a group of their own; on a full disk, in the place of the reserve.
+    ///
+    /// # Errors
+    /// As for [`LogWriter::append_group`].
+    pub(crate) fn append_controls(&mut self, now_ms: u64, controls: &[Control]) -> Result<(), LogError> {
+        match self.append(now_ms, &[], controls) {
+            Err(error) if is_full(&error) && self.reserve.give_up(&*self.fs, now_ms) => {
+                self.append(now_ms, &[], controls)
+            }
+            result => result,
+        }
+    }
+
+    fn append(&mut self, now_ms: u64, batches: &[Batch], controls: &[Control]) -> Result<(), LogError> {
+        self.last = Last::default();
+        if batches.is_empty() && controls.is_empty() {
+            return Ok(());
+        }
+        if self.group.capacity() > self.config.group_bytes_max.saturating_mul(2) {
+            // One large record does not hold its memory for ever.
+            self.group = Vec::new();
+        }
+        if let Err(error) = self.dead_letters.write(&*self.fs, controls) {
+            // Says nothing of the segment.
+            self.stats.lock().failures += 1;
+            return Err(error);
+        }
+        let result = self.try_append(now_ms, batches, controls);
+        match result {
+            Ok(()) => {
+                controls.iter().for_each(|control| self.at.targets.apply(control));
+                self.dead_letters.forget(controls);
+            }
+            Err(_) => {
+                self.at.streams.roll_back();
+                self.abandon_segment();
+                self.stats.lock().failures += 1;
+            }
         }
         result
     }
 
-    fn try_append(&mut self, now_ms: u64, batches: &[Batch]) -> Result<(), LogError> {
-        let len = group::group_len(batches);
+    fn try_append(&mut self, now_ms: u64, batches: &[Batch], controls: &[Control]) -> Result<(), LogError> {
+        let len = group::group_len(batches, controls);
+        let (fill_step, segment_bytes) = self.sizes();
         match &self.segment {
             None => self.new_segment(now_ms, true)?,
-            Some(segment) if !segment.has_room(len, self.config.segment_bytes) => self.roll(now_ms)?,
+            Some(segment) if !segment.has_room(len, segment_bytes) => self.roll(now_ms)?,
             Some(_) => {}
         }
         // Without a segment `new_segment` has failed and we are not here.
@@ -111,20 +234,33 @@ impl LogWriter {
             next_sequence: self.at.next_sequence,
             now_ms,
         };
-        let records = group::encode_records(&mut self.group, batches, place, &mut self.at.streams);
-        segment.write(&self.group, self.config.fill_step_bytes, self.config.segment_bytes)?;
+        let records = group::encode(&mut self.group, batches, controls, place, &mut self.at.streams);
+        segment.write(&self.group, fill_step, segment_bytes)?;
         let position = segment.position();
         let before = self.fs.steady_us();
         segment.sync(self.group.len(), records, now_ms)?;
         let sync_us = self.fs.steady_us().saturating_sub(before);
         self.at.streams.commit(position);
-        self.at.next_sequence = self.at.next_sequence.saturating_add(u64::from(records));
+        let next_sequence = self.at.next_sequence.saturating_add(u64::from(records));
+        let body_end = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(END_MARK);
+        self.last = Last {
+            segment_id: place.segment_id,
+            sequences: self.at.next_sequence..next_sequence,
+            body: GROUP_HEADER..body_end,
+        };
+        self.at.next_sequence = next_sequence;
         self.stats.lock().add_group(records, self.group.len(), sync_us);
-        if self.group.capacity() > 2 * self.config.group_bytes_max {
-            // One large record does not hold its memory for ever.
-            self.group = Vec::new();
-        }
         Ok(())
+    }
+
+    /// How far zeros are written ahead, and how long a segment may be. In the place of the reserve
+    /// there is room for two small ones: an open one with records in it is closed.
+    fn sizes(&self) -> (u64, u64) {
+        let (fill_step, segment_bytes) = (self.config.fill_step_bytes, self.config.segment_bytes);
+        if self.reserve.is_given_up() {
+            return (0, self.reserve.segment_bytes().min(segment_bytes));
+        }
+        (fill_step, segment_bytes)
     }
 
     /// Closes the full segment and begins the next.
@@ -136,7 +272,7 @@ impl LogWriter {
             self.abandon_segment();
         }
         self.new_segment(now_ms, closed.is_err())?;
-        self.retain(now_ms);
+        self.delete_old(now_ms);
         Ok(())
     }
 
@@ -159,20 +295,20 @@ impl LogWriter {
         };
         let place =
             Place { segment_id: header.id, run: header.run, next_sequence: self.at.next_sequence, now_ms };
-        group::encode_start(&mut self.group, place, self.at.start, &self.at.streams);
+        group::encode_start(&mut self.group, place, self.at.start, &self.at.streams, &self.at.targets);
         let segment = Segment::create(&*self.fs, &self.config.dir, header, &self.group)?;
         self.at.previous_id = segment.header.id;
         self.at.streams.start_segment();
         self.segment = Some(segment);
-        let mark =
-            Mark { run: self.at.start.run, clean: false, segment: number, sequence: self.at.next_sequence };
-        mark.write(&*self.fs, &self.config.dir)?;
+        // Before anything that may fail, or a full disk would gather one with each attempt.
         for path in self.abandoned.drain(..) {
             if let Err(error) = self.fs.remove(&path) {
                 tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
             }
         }
-        Ok(())
+        let mark =
+            Mark { run: self.at.start.run, clean: false, segment: number, sequence: self.at.next_sequence };
+        mark.write(&*self.fs, &self.config.dir)
     }
 
     fn close_segment(&mut self, clean: bool) -> Result<(), LogError> {
@@ -188,8 +324,16 @@ impl LogWriter {
             streams: self.at.streams.index(),
         };
         let bytes = segment.close(&footer)?;
-        let closed = Closed { number: segment.header.number, bytes, last_ms: segment.last_ms };
-        self.at.retention.add(closed);
+        if segment.records == 0 && !clean {
+            self.abandoned.push(segment.path().to_owned());
+        } else {
+            self.at.retention.add(Closed {
+                number: segment.header.number,
+                bytes,
+                last_ms: segment.last_ms,
+                next_sequence: self.at.next_sequence,
+            });
+        }
         self.segment = None;
         Ok(())
     }
@@ -202,12 +346,22 @@ impl LogWriter {
             self.abandoned.push(segment.path().to_owned());
             return;
         }
-        let closed = Closed { number: segment.header.number, bytes: segment.len(), last_ms: segment.last_ms };
-        self.at.retention.add(closed);
+        self.at.retention.add(Closed {
+            number: segment.header.number,
+            bytes: segment.len(),
+            last_ms: segment.last_ms,
+            next_sequence: self.at.next_sequence,
+        });
     }
 
-    /// Deletes the segments that may go.
+    /// Deletes the segments that may go; after a full disk, makes the reserve again if it can.
     pub(crate) fn retain(&mut self, now_ms: u64) {
+        self.delete_old(now_ms);
+        // Its failure is told where records have to wait for it.
+        let _ = self.reserve.restore(&*self.fs, now_ms);
+    }
+
+    fn delete_old(&mut self, now_ms: u64) {
         let age = u64::try_from(self.config.retention_time.as_millis()).unwrap_or(u64::MAX);
         let open_bytes = self.segment.as_ref().map(Segment::len);
         let removed = self.at.retention.apply(

@@ -92,6 +92,10 @@ impl Sender {
             || !self.feed.detached.is_empty();
         if is_behind && self.feed.held() >= bound / 2 {
             self.evict(now);
+            if self.feed.incoming.front().is_some_and(|group| group.sequences.start > self.feed.main) {
+                // They cannot be used before what the files hold has been read, and hold that up.
+                self.feed.incoming.clear();
+            }
         }
         self.join_catch_up(now);
         if let Some(from) = self.feed.catch_up {

@@ -370,10 +370,15 @@ impl Sender {
             }
             for partition in &topic.partitions {
                 let batch = partition.batch.iter().flat_map(|batch| &batch.items);
-                // Every rule's first: rules share topics, and few are many.
+                // All of them: rules may share a topic.
                 for item in batch.chain(&partition.queue) {
                     see(item.rule, item.ts_ms);
                 }
+            }
+        }
+        for group in self.feed.incoming.front() {
+            for (_, _, record) in crate::log::entry::records(&group.body) {
+                see(record.rule, record.ts_ms);
             }
         }
         oldest

@@ -69,7 +69,8 @@ proptest! {
         let mut entry = vec![0; PREFIX];
         entry[4..8].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
         entry.extend_from_slice(&bytes);
-        for kind in 0..5 {
+        let _ = (view(&bytes), event(&bytes), records(&bytes).count());
+        for kind in 0..10 {
             if let Some(first) = entry.get_mut(PREFIX) {
                 *first = kind;
             }
@@ -77,6 +78,9 @@ proptest! {
             entry[..4].copy_from_slice(&crc.to_le_bytes());
             let found: Vec<_> = Entries::new(&entry, ID).collect();
             prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(event(&entry).is_some(), matches!(&found[0], Some(Entry::Record(_))));
+            // The first look reads less, and may take what a whole look refuses.
+            prop_assert!(view(&entry).is_some() || event(&entry).is_none());
         }
     }
 }
@@ -100,7 +104,7 @@ fn control_entries_and_kinds_of_later_versions() {
     let mut bytes = Vec::new();
     append_run_start(&mut bytes, ID, start);
     append_control(&mut bytes, ID, 200, |out| out.extend_from_slice(b"what later versions know"));
-    append_control(&mut bytes, ID, 4, |_| {});
+    append_control(&mut bytes, ID, 9, |_| {});
     append_stream_table(&mut bytes, ID, [("a", 1), ("message_state", u64::MAX)].into_iter());
     let entries: Vec<_> = Entries::new(&bytes, ID).collect();
     assert_eq!(
@@ -135,4 +139,39 @@ fn a_flipped_bit_spoils_its_entry_only() {
             assert!(matches!(entries[2], Some(Entry::Record(Stored { sequence: 2, .. }))), "bit {bit}");
         }
     }
+}
+
+#[test]
+fn a_first_look_sees_records_only() {
+    let event_of = |client_id| Event { ts_ms: 9, client_id, username: "u", data: data(4, "t", "", b"p", 1) };
+    let mut bytes = Vec::new();
+    append_stream_table(&mut bytes, ID, [("a", 1)].into_iter());
+    let mut places = Vec::new();
+    for (index, client_id) in ["one", "", "three"].into_iter().enumerate() {
+        let start = bytes.len();
+        append_record(&mut bytes, &rule(), &event_of(client_id));
+        set_core(&mut bytes[start..], 40 + index as u8);
+        number_record(&mut bytes[start..], crc_seed(ID), 3, 1000 + index as u64, 50);
+        places.push((start, bytes.len() - start));
+        append_control(&mut bytes, ID, 200, |_| {});
+    }
+    assert!(Entries::new(&bytes, ID).all(|entry| entry.is_some()), "the CRC covers the core");
+    let seen: Vec<_> = records(&bytes).collect();
+    assert_eq!(seen.iter().map(|(at, len, _)| (*at, *len)).collect::<Vec<_>>(), places);
+    for (index, (at, len, view)) in seen.into_iter().enumerate() {
+        let key = ["one", "", "three"][index];
+        let expected = View {
+            sequence: 1000 + index as u64,
+            ts_ms: 9,
+            rule: 9,
+            target: 0,
+            core: 40 + index as u8,
+            stream: "message_state",
+            key: key.as_bytes(),
+        };
+        assert_eq!(view, expected);
+        let stored = event(&bytes[at..at + len]).expect("a record");
+        assert_eq!((stored.key, stored.event), (key, event_of(key)));
+    }
+    assert_eq!((view(&bytes), event(&bytes)), (None, None), "the first entry is no record");
 }

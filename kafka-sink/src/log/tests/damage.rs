@@ -23,8 +23,8 @@ fn small_log() -> (Vec<u8>, Vec<Group>) {
         let topics: Vec<String> = (0..3).map(|index| format!("g{group}/{index}")).collect();
         let records: Vec<(&str, &str)> = topics.iter().map(|topic| ("s", topic.as_str())).collect();
         let batch = batch(&records);
-        let end = at + super::super::group::group_len(std::slice::from_ref(&batch));
-        writer.append_group(NOW, &[batch]).expect("appends");
+        let end = at + super::super::group::group_len(std::slice::from_ref(&batch), &[]);
+        writer.append_group(NOW, &[batch], &[]).expect("appends");
         groups.push((at, end, topics));
         at = align(end);
     }
@@ -57,7 +57,7 @@ fn a_flipped_byte_costs_at_most_its_own_group() {
         let before = topics(&fs, "s");
         // and after one.
         let (mut writer, recovery) = open(&fs, config()).expect("damage never keeps the log from opening");
-        writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+        writer.append_group(NOW, &[batch(&[("s", "new")])], &[]).expect("appends");
         let after = topics(&fs, "s");
         assert_eq!(after.last().map(String::as_str), Some("new"), "byte {at}");
         let after = &after[..after.len() - 1];
@@ -158,7 +158,7 @@ fn a_file_cut_at_any_byte_keeps_the_groups_before_the_cut() {
         if cut as u64 >= HEADER_AREA {
             assert_eq!(recovery.next_sequence, 3 * whole, "cut at {cut}");
         }
-        writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+        writer.append_group(NOW, &[batch(&[("s", "new")])], &[]).expect("appends");
         let found = topics(&fs, "s");
         assert_eq!(found.len() as u64, if cut < 2048 { 1 } else { 3 * whole + 1 }, "cut at {cut}");
     }
@@ -168,8 +168,8 @@ fn a_file_cut_at_any_byte_keeps_the_groups_before_the_cut() {
 fn a_closed_segment_tells_damage_at_its_very_end() {
     let fs = SimFs::new(1);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
-    writer.append_group(NOW, &[batch(&[("s", "b")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "b")])], &[]).expect("appends");
     writer.close().expect("closes");
     let path = Path::new(DIR).join(segment_name(1));
     let mut content = fs.content(&path).expect("there");
@@ -178,7 +178,7 @@ fn a_closed_segment_tells_damage_at_its_very_end() {
     fs.put(&path, &content);
     let (mut writer, recovery) = open(&fs, config()).expect("opens");
     assert_eq!(recovery.next_sequence, 2, "the footer knows what was there");
-    writer.append_group(NOW, &[batch(&[("s", "c")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "c")])], &[]).expect("appends");
     let (records, gaps) = read_all(&fs, "s", From::Beginning);
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 2]);
     assert_eq!(gaps, [Gap { from: 1, to: 2 }]);
@@ -195,7 +195,7 @@ fn a_segment_without_a_readable_header_is_set_aside_and_its_numbers_are_not_give
     assert_eq!((recovery.run, recovery.next_sequence), (2, 12));
     let kept = fs.content(&Path::new(DIR).join("quarantine").join(segment_name(1)));
     assert_eq!(kept, Some(content));
-    writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "new")])], &[]).expect("appends");
     let (records, _) = read_all(&fs, "s", From::Beginning);
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [12]);
 }

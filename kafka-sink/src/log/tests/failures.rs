@@ -17,16 +17,16 @@ fn a_group_whose_sync_failed_goes_again_under_the_same_numbers() {
     for (name, skipped, fault) in [("write", 0, Fault::Full), ("sync", 1, Fault::Io)] {
         let fs = SimFs::new(3);
         let (mut writer, _) = open(&fs, LogConfig { fill_step_bytes: 1 << 20, ..config() }).expect("opens");
-        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])]).expect("appends");
+        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])], &[]).expect("appends");
         let mut reader = Reader::open_with(fs.handle(), DIR, "s", From::Beginning).expect("opens");
         let group = [batch(&[("s", "b"), ("s", "c")])];
         fs.fail_at(fs.operations() + skipped, fault);
-        assert!(writer.append_group(NOW, &group).is_err(), "{name}");
+        assert!(writer.append_group(NOW, &group, &[]).is_err(), "{name}");
         assert_eq!(writer.next_sequence(), 2, "{name}: nothing was accepted");
         let mut records = Vec::new();
         while reader.poll(&mut records, 10).expect("reads") > 0 {}
-        writer.append_group(NOW, &group).expect("goes to a new segment");
-        writer.append_group(NOW, &[batch(&[("s", "d")])]).expect("appends");
+        writer.append_group(NOW, &group, &[]).expect("goes to a new segment");
+        writer.append_group(NOW, &[batch(&[("s", "d")])], &[]).expect("appends");
         assert_eq!(writer.next_sequence(), 5, "{name}");
         while reader.poll(&mut records, 10).expect("reads") > 0 {}
         let read: Vec<_> = records.iter().map(|r| (r.offset, topic_of(&r.value))).collect();
@@ -46,13 +46,13 @@ fn a_group_whose_sync_failed_goes_again_under_the_same_numbers() {
 fn what_a_failed_sync_left_does_not_count_even_if_it_is_whole() {
     let fs = SimFs::new(4);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     // Zeros, write, sync: the sync fails, the group is whole in the file.
     let group = [batch(&[("s", "b")])];
     fs.fail_at(fs.operations() + 1, Fault::Io);
-    assert!(writer.append_group(NOW, &group).is_err());
+    assert!(writer.append_group(NOW, &group, &[]).is_err());
     // No caller offers other records, but they show which ones count.
-    writer.append_group(NOW, &[batch(&[("s", "c")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "c")])], &[]).expect("appends");
     assert_eq!(topics(&fs, "s"), ["a", "c"]);
     let (_, recovery) = open(&fs, config()).expect("opens");
     assert_eq!(recovery.next_sequence, 2);
@@ -66,11 +66,11 @@ fn what_a_failed_sync_left_does_not_count_even_if_it_is_whole() {
 fn a_full_disk_leaves_no_litter_and_ends_by_itself() {
     let fs = SimFs::new(5);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     fail_next(&fs, 200, Fault::Full);
     let group = [batch(&[("s", "b")])];
     let mut failures = 0;
-    while writer.append_group(NOW, &group).is_err() {
+    while writer.append_group(NOW, &group, &[]).is_err() {
         failures += 1;
         assert!(failures <= 200);
     }
@@ -86,7 +86,7 @@ fn a_full_disk_leaves_no_litter_and_ends_by_itself() {
 fn a_newer_format_is_refused_and_left_alone() {
     let fs = SimFs::new(6);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     let path = Path::new(DIR).join(segment_name(1));
     let mut content = fs.content(&path).expect("there");
     for at in [0, 2048] {
@@ -113,7 +113,7 @@ fn foreign_files_are_tolerated() {
     }
     let (mut writer, recovery) = open(&fs, config()).expect("opens");
     assert!(recovery.notes.is_empty() && recovery.clean);
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     assert_eq!(topics(&fs, "s"), ["a"]);
     assert_eq!(fs.content(&Path::new(DIR).join("README")).as_deref(), Some(&b"not ours"[..]));
 }
@@ -124,10 +124,10 @@ fn a_footer_never_speaks_for_groups_that_a_power_cut_can_take() {
         for seed in 0..40 {
             let fs = SimFs::new(seed);
             let (mut writer, _) = open(&fs, config()).expect("opens");
-            writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+            writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
             // The group is written and the process killed before its sync.
             fs.cut_at(fs.operations() + 1);
-            assert!(writer.append_group(NOW, &[batch(&[("s", "b"), ("s", "c")])]).is_err());
+            assert!(writer.append_group(NOW, &[batch(&[("s", "b"), ("s", "c")])], &[]).is_err());
             // The power fails during the recovery after it.
             let fs = fs.kill();
             fs.cut_at(fs.operations() + cut);
@@ -145,12 +145,12 @@ fn a_footer_never_speaks_for_groups_that_a_power_cut_can_take() {
 fn numbers_survive_the_segments_that_held_them() {
     let fs = SimFs::new(10);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a"), ("s", "b")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a"), ("s", "b")])], &[]).expect("appends");
     let (_, _) = open(&fs, config()).expect("opens");
     Fs::remove(&fs, &Path::new(DIR).join(segment_name(1))).expect("retention takes it");
     let (mut writer, recovery) = open(&fs, config()).expect("opens");
     assert_eq!((recovery.run, recovery.next_sequence), (3, 2));
-    writer.append_group(NOW, &[batch(&[("s", "c")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "c")])], &[]).expect("appends");
     let (records, _) = read_all(&fs, "s", From::Beginning);
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [2]);
 }
@@ -159,11 +159,11 @@ fn numbers_survive_the_segments_that_held_them() {
 fn damage_at_the_end_of_a_segment_that_failed_is_loud() {
     let fs = SimFs::new(11);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     let group = [batch(&[("s", "b")])];
     fail_next(&fs, 1, Fault::Io);
-    assert!(writer.append_group(NOW, &group).is_err());
-    writer.append_group(NOW, &group).expect("appends");
+    assert!(writer.append_group(NOW, &group, &[]).is_err());
+    writer.append_group(NOW, &group, &[]).expect("appends");
     let path = Path::new(DIR).join(segment_name(1));
     let mut content = fs.content(&path).expect("there");
     let at = content.windows(7).position(|bytes| bytes == b"payload").expect("the payload of a");
@@ -187,10 +187,10 @@ fn failed_segments_without_records_are_removed() {
     // before removed (1) first.
     for sync in [2, 12, 12, 12, 12] {
         fs.fail_at(fs.operations() + sync, Fault::Io);
-        assert!(writer.append_group(NOW, &group).is_err());
+        assert!(writer.append_group(NOW, &group, &[]).is_err());
         assert_eq!(count_segments(&fs), 1, "{:?}", fs.paths());
     }
-    writer.append_group(NOW, &group).expect("appends");
+    writer.append_group(NOW, &group, &[]).expect("appends");
     assert_eq!(fs.faults_met(), 5);
     assert_eq!(topics(&fs, "s"), ["a"]);
     assert_eq!(count_segments(&fs), 1, "{:?}", fs.paths());
@@ -201,9 +201,9 @@ fn retention_spares_the_newest_segment_while_none_is_open() {
     let fs = SimFs::new(14);
     let config = LogConfig { retention_bytes: 1, ..config() };
     let (mut writer, _) = open(&fs, config.clone()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     fail_next(&fs, 1, Fault::Io);
-    assert!(writer.append_group(NOW, &[batch(&[("s", "b")])]).is_err());
+    assert!(writer.append_group(NOW, &[batch(&[("s", "b")])], &[]).is_err());
     writer.retain(NOW);
     // It is all that knows which sequences were given.
     assert_eq!(topics(&fs, "s").first().map(String::as_str), Some("a"));
@@ -227,7 +227,7 @@ fn one_writer_at_a_time() {
 fn starts_that_write_nothing_leave_one_file() {
     let fs = SimFs::new(9);
     let (mut writer, _) = open(&fs, config()).expect("opens");
-    writer.append_group(NOW, &[batch(&[("s", "a")])]).expect("appends");
+    writer.append_group(NOW, &[batch(&[("s", "a")])], &[]).expect("appends");
     for run in 2..20 {
         let (_, recovery) = open(&fs, config()).expect("opens");
         assert_eq!((recovery.run, recovery.next_sequence, recovery.segments), (run, 1, 1));
@@ -241,7 +241,7 @@ fn three_runs(clean: bool) -> (SimFs, [std::path::PathBuf; 3]) {
     for run in 1..=3 {
         let (mut writer, recovery) = open(&fs, config()).expect("opens");
         assert_eq!((recovery.run, recovery.next_sequence), (run, 2 * u64::from(run - 1)));
-        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])]).expect("appends");
+        writer.append_group(NOW, &[batch(&[("s", "a"), ("r", "x")])], &[]).expect("appends");
         if clean {
             writer.close().expect("closes");
         }
@@ -268,7 +268,7 @@ fn a_newest_segment_that_is_gone_is_missed_and_its_numbers_are_not_given_again()
             assert_eq!(recovery.damage.len(), 1, "{name}: it is loud");
             assert_eq!(recovery.damage[0].sequences, (4, next), "{name}");
             assert_eq!(recovery.damage[0].file, segment_name(3), "{name}");
-            writer.append_group(NOW, &[batch(&[("s", "new")])]).expect("appends");
+            writer.append_group(NOW, &[batch(&[("s", "new")])], &[]).expect("appends");
             assert!(
                 fs.content(&Path::new(DIR).join(segment_name(4))).is_some(),
                 "{name}: numbers of files too"

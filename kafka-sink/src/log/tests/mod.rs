@@ -24,7 +24,7 @@ const NODE: &str = "millrace@127.0.0.1";
 const NOW: u64 = 1_574_751_635_845;
 
 fn config() -> LogConfig {
-    LogConfig { fill_step_bytes: 4096, ..LogConfig::new(DIR, NODE) }
+    LogConfig { fill_step_bytes: 4096, reserve_bytes: 0, ..LogConfig::new(DIR, NODE) }
 }
 
 fn rule(stream: &str) -> Rule {

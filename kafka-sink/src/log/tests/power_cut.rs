@@ -136,7 +136,7 @@ fn append_groups(
         }
         let first = writer.next_sequence();
         let mut attempts = 0;
-        while writer.append_group(NOW, &batches).is_err() {
+        while writer.append_group(NOW, &batches, &[]).is_err() {
             attempts += 1;
             if fs.is_off() || attempts > 20 {
                 return;

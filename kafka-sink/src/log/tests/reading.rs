@@ -11,7 +11,7 @@ use super::*;
 
 fn append(writer: &mut LogWriter, stream: &str, topics: std::ops::Range<u64>) {
     for topic in topics {
-        writer.append_group(NOW, &[batch(&[(stream, &topic.to_string())])]).expect("appends");
+        writer.append_group(NOW, &[batch(&[(stream, &topic.to_string())])], &[]).expect("appends");
     }
 }
 
@@ -204,7 +204,7 @@ proptest! {
                         group.append(&rule(STREAMS[usize::from(stream)]), &publish(&topic, b"p"), None);
                         model[usize::from(stream)].push(topic);
                     }
-                    while writer.append_group(NOW, std::slice::from_ref(&group)).is_err() {
+                    while writer.append_group(NOW, std::slice::from_ref(&group), &[]).is_err() {
                         reader.poll(&mut seen, 3).expect("reads");
                     }
                 }
@@ -286,7 +286,7 @@ fn groups_that_are_written_while_a_reader_looks_are_not_damage() {
     for _ in 0..2 {
         let mut batch = Batch::default();
         batch.append(&rule("s"), &publish("t", &large), None);
-        writer.append_group(NOW, &[batch]).expect("appends");
+        writer.append_group(NOW, &[batch], &[]).expect("appends");
     }
     let after = fs.content(&path).expect("there");
     let header = Header::decode_area(&after).expect("a header");

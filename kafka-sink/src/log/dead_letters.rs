@@ -1,0 +1,230 @@
+//! Records that Kafka refuses, in a file that an operator can read: `dead-letters.jsonl`, one JSON
+//! object a line.
+//!
+//! ```text
+//! {"sequence":17,"topic":"t","partition":0,"key":"k","ts":1574744434000,"error":10,"reason":"…","value":{…}}
+//! ```
+//!
+//! `value` is the record's JSON as Kafka would have got it. The file is synced before the group with
+//! the entry is written, so a record is never passed by and nowhere. A power failure between the two
+//! makes the sink refuse the record again; a line that is there already is not written twice. What a
+//! failed write left behind the last sync is written over; what a power failure left there is ended
+//! with a newline and does not count unless it is a whole line.
+//!
+//! Beyond its limit the file becomes `dead-letters.1.jsonl`, in place of the one before.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::LogError;
+use super::control::{Control, DeadLetter};
+use super::entry;
+use super::file::{File, Fs};
+use crate::record;
+
+const NAME: &str = "dead-letters.jsonl";
+const OLD: &str = "dead-letters.1.jsonl";
+/// How much of the end of both files is searched for what an earlier run wrote. More than that in
+/// one group may be written twice.
+const SEARCHED_BYTES: u64 = 16 * 1024 * 1024;
+
+pub(crate) struct DeadLetters {
+    dir: PathBuf,
+    bytes_max: u64,
+    /// Opened when there is first something to write.
+    open: Option<Open>,
+}
+
+struct Open {
+    file: Box<dyn File>,
+    /// The file up to here is on the medium.
+    synced: u64,
+    /// Something may stand behind `synced`.
+    dirty: bool,
+    /// What is in the files and perhaps not in an entry.
+    written: BTreeSet<u64>,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(dir: &Path, bytes_max: u64) -> DeadLetters {
+        DeadLetters { dir: dir.to_owned(), bytes_max, open: None }
+    }
+
+    /// Puts the records of all dead letters among `controls` into the file, but for those that are
+    /// there; they are on the medium when this returns.
+    ///
+    /// # Errors
+    /// The file layer failed. Call again with the same controls.
+    pub(crate) fn write(&mut self, fs: &dyn Fs, controls: &[Control]) -> Result<(), LogError> {
+        let letters = || {
+            controls.iter().filter_map(|control| match control {
+                Control::DeadLetter(letter) if letter.record.is_some() => Some(letter),
+                _ => None,
+            })
+        };
+        if letters().next().is_none() {
+            return Ok(());
+        }
+        let path = self.dir.join(NAME);
+        self.write_all(fs, letters()).map_err(LogError::io("write", &path))
+    }
+
+    /// The entries of these controls are on the medium, they will not come again.
+    pub(crate) fn forget(&mut self, controls: &[Control]) {
+        let Some(open) = &mut self.open else { return };
+        for control in controls {
+            if let Control::DeadLetter(letter) = control {
+                open.written.remove(&letter.sequence);
+            }
+        }
+    }
+
+    fn write_all<'a>(
+        &mut self,
+        fs: &dyn Fs,
+        letters: impl Iterator<Item = &'a DeadLetter>,
+    ) -> io::Result<()> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => Open::find(fs, &self.dir)?,
+        };
+        if open.dirty {
+            if let Err(error) = open.file.set_len(open.synced) {
+                self.open = Some(open);
+                return Err(error);
+            }
+            open.dirty = false;
+        }
+        let mut batch = Lines::default();
+        for letter in letters {
+            if open.written.contains(&letter.sequence) || batch.sequences.contains(&letter.sequence) {
+                continue;
+            }
+            let line = encode(letter);
+            let end = open.synced.saturating_add(batch.bytes.len() as u64);
+            if end > 0 && end.saturating_add(line.len() as u64) > self.bytes_max {
+                open = self.append(open, &mut batch)?;
+                self.rotate(fs)?;
+                open = Open { written: open.written, ..Open::find(fs, &self.dir)? };
+            }
+            batch.bytes.extend_from_slice(&line);
+            batch.sequences.insert(letter.sequence);
+        }
+        self.open = Some(self.append(open, &mut batch)?);
+        Ok(())
+    }
+
+    /// Writes and syncs the lines. After a failure the file is still known up to its last sync.
+    fn append(&mut self, mut open: Open, batch: &mut Lines) -> io::Result<Open> {
+        if batch.bytes.is_empty() {
+            return Ok(open);
+        }
+        let written = open.file.write_at(&batch.bytes, open.synced).and_then(|()| open.file.sync_data());
+        if let Err(error) = written {
+            open.dirty = true;
+            self.open = Some(open);
+            return Err(error);
+        }
+        open.synced = open.synced.saturating_add(batch.bytes.len() as u64);
+        open.written.append(&mut batch.sequences);
+        batch.bytes.clear();
+        Ok(open)
+    }
+
+    fn rotate(&self, fs: &dyn Fs) -> io::Result<()> {
+        let (path, old) = (self.dir.join(NAME), self.dir.join(OLD));
+        fs.rename(&path, &old)?;
+        fs.sync_dir(&self.dir)?;
+        tracing::warn!(to = %old.display(), "the dead-letter file was full and took the place of the older one");
+        Ok(())
+    }
+}
+
+/// Lines to be written together.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    sequences: BTreeSet<u64>,
+}
+
+impl Open {
+    /// Opens the file or makes it, reads what an earlier run wrote last, and ends a torn line.
+    fn find(fs: &dyn Fs, dir: &Path) -> io::Result<Open> {
+        let path = dir.join(NAME);
+        let file = match fs.open(&path, true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs.create(&path)?,
+            opened => opened?,
+        };
+        let mut synced = file.len()?;
+        let mut written = BTreeSet::new();
+        let tail = read_tail(&*file, SEARCHED_BYTES)?;
+        find_sequences(&tail, &mut written);
+        let left = SEARCHED_BYTES.saturating_sub(tail.len() as u64);
+        match fs.open(&dir.join(OLD), false) {
+            Ok(old) => find_sequences(&read_tail(&*old, left)?, &mut written),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        if tail.last().is_some_and(|&last| last != b'\n') {
+            file.write_at(b"\n", synced)?;
+            synced = synced.saturating_add(1);
+        }
+        // A killed process may have left lines in the page cache only, and a name in the directory.
+        file.sync_data()?;
+        fs.sync_dir(dir)?;
+        Ok(Open { file, synced, dirty: false, written })
+    }
+}
+
+/// At most `bytes_max` of the end of the file, from the beginning of a line on.
+fn read_tail(file: &dyn File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let len = file.len()?;
+    let from = len.saturating_sub(bytes_max);
+    let mut tail = vec![0; usize::try_from(len.saturating_sub(from)).unwrap_or(0)];
+    let read = file.read_at(&mut tail, from)?;
+    tail.truncate(read);
+    if from > 0 {
+        let begun = tail.iter().position(|&byte| byte == b'\n').map_or(tail.len(), |at| at.saturating_add(1));
+        tail.drain(..begun);
+    }
+    Ok(tail)
+}
+
+/// The sequences of all whole lines. What a power failure left of a line is not one: zeros and
+/// rubbish are no text, and no start of a line ends as a line does.
+fn find_sequences(bytes: &[u8], out: &mut BTreeSet<u64>) {
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let sequence = (|| {
+            let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+            let whole = line.ends_with("}}") || line.ends_with(":null}");
+            if !whole || line.bytes().any(|byte| byte < b' ') {
+                return None;
+            }
+            line.strip_prefix("{\"sequence\":")?.split_once(',')?.0.parse().ok()
+        })();
+        out.extend::<Option<u64>>(sequence);
+    }
+}
+
+fn encode(letter: &DeadLetter) -> Vec<u8> {
+    let stored = letter.record.as_ref().and_then(|item| Some((entry::event(item.entry())?, item)));
+    let mut out = Vec::new();
+    // Writing into a `Vec` cannot fail.
+    let _ = write!(out, "{{\"sequence\":{},\"topic\":", letter.sequence);
+    record::write_string(&mut out, &letter.topic);
+    let _ = write!(out, ",\"partition\":{},\"key\":", letter.partition);
+    record::write_string(&mut out, stored.map_or("", |(stored, _)| stored.key));
+    let ts_ms = stored.map_or(0, |(stored, _)| stored.event.ts_ms);
+    let _ = write!(out, ",\"ts\":{ts_ms},\"error\":{},\"reason\":", letter.error);
+    record::write_string(&mut out, &letter.text);
+    out.extend_from_slice(b",\"value\":");
+    match stored {
+        Some((stored, item)) => record::write_value(&mut out, &stored.event, &item.group.node),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"}\n");
+    out
+}
