@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::event::{Event, EventData, EventKind};
-use crate::log::control::{Control, TargetState};
+use crate::log::control::{Control, KAFKA, TargetState, Targets};
 use crate::log::entry;
 use crate::log::port::{Awaited, Group};
 use crate::log::sim::Random;
@@ -218,35 +218,17 @@ impl Log {
         }
     }
 
-    /// The sum of the durable controls.
-    pub(crate) fn state(&self) -> TargetState {
-        let mut state = TargetState::default();
-        for control in &self.controls {
-            apply(&mut state, control);
+    /// What a start finds: the sum that a segment begins with, and what came after it.
+    pub(crate) fn state(&mut self) -> TargetState {
+        let mut targets = Targets::default();
+        let begins = self.random.below(self.controls.len() as u64 + 1) as usize;
+        for (index, control) in self.controls.iter().enumerate() {
+            if index == begins {
+                let sum = std::mem::take(&mut targets);
+                sum.controls().for_each(|control| targets.apply(&control));
+            }
+            targets.apply(control);
         }
-        state
-    }
-}
-
-/// The sum of controls as their documentation defines it; the log has its own.
-fn apply(state: &mut TargetState, control: &Control) {
-    match control {
-        Control::Partitions(it) => {
-            let counts = &mut state.topics.entry(it.topic.clone()).or_default().counts;
-            counts.retain(|known| known.from < it.from);
-            counts.push(it.clone());
-        }
-        Control::Intent(it) => {
-            let partitions = &mut state.topics.entry(it.topic.clone()).or_default().partitions;
-            partitions.entry(it.partition).or_default().intent = Some(it.clone());
-        }
-        Control::Cursor(it) => {
-            let partitions = &mut state.topics.entry(it.topic.clone()).or_default().partitions;
-            let partition = partitions.entry(it.partition).or_default();
-            partition.intent.take_if(|intent| it.next > intent.last);
-            partition.cursor = Some(it.clone());
-        }
-        Control::DeadLetter(_) => {}
-        Control::Target(it) => state.target = Some(it.clone()),
+        targets.targets.remove(&KAFKA).unwrap_or_default()
     }
 }

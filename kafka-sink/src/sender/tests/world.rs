@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::check::Checks;
 use super::kafka::{Kafka, REFUSED, Shake};
 use super::log::{Log, Offered};
+use crate::log::control::TargetState;
 use crate::log::sim::Random;
 use crate::sender::notice::Notice;
 use crate::sender::{Action, Now, Reader, Sender, Settings};
@@ -44,8 +45,9 @@ pub(crate) fn settings(topics: &[&str]) -> Settings {
 
 impl World {
     pub(crate) fn new(seed: u64, settings: Settings, first: u64) -> World {
-        let log = Log::new(seed, first);
-        let sender = Sender::new(settings.clone(), &log.state(), log.budget.clone());
+        let mut log = Log::new(seed, first);
+        let state = log.state();
+        let sender = Sender::new(settings.clone(), &state, log.budget.clone());
         let mut world = World {
             kafka: Kafka::new(seed, 3),
             log,
@@ -60,7 +62,7 @@ impl World {
             next_uid: 1,
             polls_at_once: 0,
         };
-        world.begin_life();
+        world.begin_life(&state);
         world
     }
 
@@ -97,6 +99,7 @@ impl World {
         let topic = topics[random.below(topics.len() as u64) as usize];
         let key = if random.one_in(8) { String::new() } else { format!("lock-{}", random.below(7)) };
         let refused = refused_one_in > 0 && random.one_in(refused_one_in);
+        let target = if random.one_in(20) { 7 } else { 0 };
         let old = if random.one_in(4) { random.below(3 * 24 * 3600 * 1000) } else { 0 };
         let of = Offered {
             topic: topic.into(),
@@ -104,9 +107,9 @@ impl World {
             uid: if refused { REFUSED } else { 0 },
             ts_ms: self.now_ms - old,
             core: random.below(3) as u8,
-            target: if random.one_in(20) { 7 } else { 0 },
+            target,
             payload: random.below(300) as usize,
-            awaited: random.one_in(5),
+            awaited: target == 0 && random.one_in(5),
         };
         self.offer_as(of);
     }
@@ -250,12 +253,11 @@ impl World {
         let state = self.log.state();
         self.settings.earliest = self.log.floor;
         self.sender = Sender::new(self.settings.clone(), &state, self.log.budget.clone());
-        self.begin_life();
+        self.begin_life(&state);
     }
 
-    fn begin_life(&mut self) {
-        let state = self.log.state();
-        self.checks.begin_life(&state, &self.log, self.settings.floor.max(self.settings.earliest));
+    fn begin_life(&mut self, state: &TargetState) {
+        self.checks.begin_life(state, &self.log, self.settings.floor.max(self.settings.earliest));
         let now = self.now();
         self.sender.durable(now, self.log.durable, 0);
     }
