@@ -10,6 +10,7 @@ use super::log::{Log, Offered};
 use crate::log::control::TargetState;
 use crate::log::sim::Random;
 use crate::sender::notice::Notice;
+use crate::sender::request::{Part, Request};
 use crate::sender::{Action, Now, Reader, Sender, Settings};
 use crate::target::KafkaConfig;
 
@@ -33,6 +34,8 @@ pub(crate) struct World {
     reads: BTreeMap<(u64, u64), (Reader, u64)>,
     next_uid: u64,
     polls_at_once: u32,
+    /// `MILLRACE_TRACE` is set: everything that passes is printed.
+    traces: bool,
 }
 
 pub(crate) fn settings(topics: &[&str]) -> Settings {
@@ -61,6 +64,7 @@ impl World {
             reads: BTreeMap::new(),
             next_uid: 1,
             polls_at_once: 0,
+            traces: std::env::var_os("MILLRACE_TRACE").is_some(),
         };
         world.begin_life(&state);
         world
@@ -180,6 +184,9 @@ impl World {
         }
         for (life, id, outcome) in self.kafka.run(self.now_ms) {
             if life == self.life {
+                if self.traces {
+                    println!("{:>8} {id:?} {outcome:?}", self.now_ms - BEGIN);
+                }
                 self.checks.answered(id, &outcome);
                 self.sender.answer(now, id, outcome);
             }
@@ -205,7 +212,30 @@ impl World {
         self.log.begin(self.now_ms);
     }
 
+    fn trace(&self, action: &Action) {
+        let at = self.now_ms - BEGIN;
+        match action {
+            Action::Request(id, Request::Produce { node, parts, .. }) => {
+                for Part { of, producer, base_sequence, records, stamp_ms } in parts {
+                    let records: Vec<u64> = records.iter().map(|item| item.sequence).collect();
+                    println!("{at:>8} {id:?} {} {}: {} {} {base_sequence} {records:?} {stamp_ms:?} to {node}", of.topic, of.partition, producer.id, producer.epoch);
+                }
+            }
+            Action::Submit(controls) => {
+                for control in controls {
+                    let text = format!("{control:?}");
+                    println!("{at:>8} submit {}", text.get(..300).unwrap_or(&text));
+                }
+            }
+            Action::Say(notice) => println!("{at:>8} says {notice}"),
+            action => println!("{at:>8} {action:?}"),
+        }
+    }
+
     fn act(&mut self, action: Action) {
+        if self.traces {
+            self.trace(&action);
+        }
         match action {
             Action::Request(id, request) => {
                 self.checks.request(id, &request, &self.log);
@@ -244,6 +274,9 @@ impl World {
 
     /// The process ends at once, and another takes up from what was durable.
     pub(crate) fn crash(&mut self) {
+        if self.traces {
+            println!("{:>8} crash", self.now_ms - BEGIN);
+        }
         self.kafka.disconnect(self.life);
         self.reads.clear();
         let controls = self.log.crash();
