@@ -238,7 +238,7 @@ impl Sender {
             let is_through = topic.partitions.iter().all(|partition| {
                 partition.is_drained() && (partition.fed_by == FedBy::Main || partition.position >= from)
             });
-            if !is_through {
+            if !is_through || self.feed.main < from {
                 continue;
             }
             topic.growth = None;

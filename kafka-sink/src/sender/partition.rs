@@ -62,6 +62,12 @@ pub(super) struct Batch {
     pub(super) unsure: bool,
     /// What the leader knows has been asked since the last attempt.
     pub(super) verified: bool,
+    /// The leader has it, which is not to say that all replicas do.
+    pub(super) stands: bool,
+    /// The partition has been searched since the last attempt.
+    pub(super) searched: bool,
+    /// Some attempt may be carried out even now. Its sequences carry nothing else in this epoch.
+    pub(super) haunted: bool,
     pub(super) stamp_ms: Option<u64>,
     pub(super) sent: bool,
     pub(super) corrupt: bool,
@@ -187,6 +193,9 @@ impl Partition {
                 old: Some(intent.clone()),
                 unsure: true,
                 verified: false,
+                stands: false,
+                searched: false,
+                haunted: true,
                 stamp_ms: None,
                 sent: true,
                 corrupt: false,
