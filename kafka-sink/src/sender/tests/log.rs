@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::event::{Event, EventData, EventKind};
-use crate::log::control::{Control, KAFKA, TargetState, Targets};
+use crate::log::control::{Control, DeadLetter, KAFKA, TargetState, Targets};
 use crate::log::entry;
 use crate::log::port::{Awaited, Group};
 use crate::log::sim::Random;
@@ -176,7 +176,13 @@ impl Log {
         let Writing { stored, truths, controls, awaited, ticket, .. } = writing;
         self.durable = stored.sequences.end;
         self.truths.extend(truths);
-        self.controls.extend(controls.iter().cloned());
+        for control in &controls {
+            self.controls.push(match control {
+                // The record is not part of the entry, and would hold its group.
+                Control::DeadLetter(letter) => Control::DeadLetter(DeadLetter { record: None, ..letter.clone() }),
+                control => control.clone(),
+            });
+        }
         let forgets = self.forgets_one_in > 0 && self.random.one_in(self.forgets_one_in);
         let held = self.budget.load(std::sync::atomic::Ordering::Relaxed);
         let keeps = !forgets && held + stored.body.len() <= self.tail_bytes_max;

@@ -146,9 +146,12 @@ impl World {
     fn stuck(&self) -> String {
         let notices: Vec<String> = self.notices.iter().rev().take(6).map(ToString::to_string).collect();
         format!(
-            "floor {} of {}, status {:?}, last said {notices:#?}",
+            "floor {} of {}, log idle {}, Kafka quiet {}, {} bytes held, status {:?}, last said {notices:#?}",
             self.log.floor,
             self.log.durable,
+            self.log.is_idle(),
+            self.kafka.is_quiet(),
+            self.log.budget.load(std::sync::atomic::Ordering::Relaxed),
             self.sender.status()
         )
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::request::{Answer, Failure, Outcome, Request, RequestId, TopicPartition};
+use crate::log::port::Group;
 use crate::log::sim::Random;
 
 mod answers;
@@ -133,8 +134,10 @@ struct Flight {
     life: u64,
     id: RequestId,
     request: Request,
-    /// The client has had an answer or a failure.
+    /// The client has had an answer or a failure, or is gone.
     over: bool,
+    /// It is not going to be carried out (any more).
+    carried_out: bool,
     fate: Fate,
 }
 
@@ -271,10 +274,11 @@ impl Kafka {
             bound += rate;
         }
         let flight = self.next;
-        self.flights.insert(flight, Flight { life, id, request, over: false, fate });
+        self.flights.insert(flight, Flight { life, id, request, over: false, carried_out: fate == Fate::Lost, fate });
         let to = 1 + self.delay();
         if !reachable || (not_sent && scripted.is_none()) {
             self.marks.not_sent += 1;
+            self.flights.entry(flight).and_modify(|flight| flight.carried_out = true);
             self.at(to, Step::Fail(flight, Failure::NotSent("node:9092: connection refused".into())));
             return;
         }
@@ -309,7 +313,9 @@ impl Kafka {
     pub(crate) fn disconnect(&mut self, life: u64) {
         for flight in self.flights.values_mut().filter(|flight| flight.life == life) {
             flight.over = true;
+            detach(&mut flight.request);
         }
+        self.flights.retain(|_, flight| !(flight.over && flight.carried_out));
     }
 
     /// When something happens next.
@@ -319,7 +325,7 @@ impl Kafka {
 
     /// Nothing that was sent may still be carried out.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.steps.is_empty()
+        self.flights.is_empty()
     }
 
     /// Carries out everything that is due, and returns what has arrived at the clients.
@@ -334,24 +340,23 @@ impl Kafka {
                 Step::Reply(flight, outcome) => self.arrive(flight, outcome, &mut arrived),
             }
         }
-        if self.steps.is_empty() {
-            self.flights.clear();
-        }
         arrived
     }
 
-    fn arrive(&mut self, flight: u64, outcome: Outcome, arrived: &mut Vec<Arrived>) {
-        let Some(flight) = self.flights.get_mut(&flight) else { return };
+    fn arrive(&mut self, number: u64, outcome: Outcome, arrived: &mut Vec<Arrived>) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
         if !std::mem::replace(&mut flight.over, true) {
             arrived.push((flight.life, flight.id, outcome));
+            detach(&mut flight.request);
         }
+        self.forget_flight(number);
     }
 
     fn execute(&mut self, number: u64) {
-        let Some(flight) = self.flights.get(&number) else { return };
-        let (request, fate) = (flight.request.clone(), flight.fate);
-        if let Some(node) = node_of(&request) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
+        if let Some(node) = node_of(&flight.request) {
             let Some(node) = self.nodes.get(&node).filter(|node| node.up) else {
+                flight.carried_out = true;
                 let ended = Failure::Unknown("node:9092: the connection ended".into());
                 self.at(1, Step::Fail(number, ended));
                 return;
@@ -362,7 +367,8 @@ impl Kafka {
                 return;
             }
         }
-        let late = self.flights.get(&number).is_some_and(|flight| flight.over);
+        flight.carried_out = true;
+        let (request, fate, late) = (flight.request.clone(), flight.fate, flight.over);
         let outcome = self.answer(&request, late);
         if fate == Fate::Answered {
             let mut back = 1 + self.delay();
@@ -371,6 +377,13 @@ impl Kafka {
                 back += throttle.as_millis() as u64 / 4;
             }
             self.at(back, Step::Reply(number, outcome));
+        }
+        self.forget_flight(number);
+    }
+
+    fn forget_flight(&mut self, number: u64) {
+        if self.flights.get(&number).is_some_and(|flight| flight.over && flight.carried_out) {
+            self.flights.remove(&number);
         }
     }
 
@@ -433,6 +446,16 @@ impl Kafka {
                 let request = self.flights.get(flight).map(|flight| &flight.request);
                 matches!(request, Some(Request::Produce { parts, .. }) if parts.iter().any(|part| part.of == *of))
             })
+    }
+}
+
+/// What its sender has given up is the network's: it does not count in the sender's memory.
+fn detach(request: &mut Request) {
+    let Request::Produce { parts, .. } = request else { return };
+    for item in parts.iter_mut().flat_map(|part| &mut part.records) {
+        let Group { segment_id, node, sequences, body, .. } = &*item.group;
+        let copy = Group::new(*segment_id, node.clone(), sequences.clone(), body.clone(), &Arc::default());
+        item.group = Arc::new(copy);
     }
 }
 
