@@ -290,6 +290,9 @@ impl Sender {
         if batch.unsure || batch.sent {
             let (of, records) = (partition.of.clone(), batch.count());
             let tally = super::flow::tally(&batch.items);
+            if let Some(last) = batch.last().filter(|_| !batch.is_whole()) {
+                partition.suspect = Some((partition.position, last));
+            }
             partition.put_back(batch.items.into_iter());
             self.actions.push(Action::PossiblyRepeated(tally));
             self.say(Notice::PossiblyRepeated { of, records, why });

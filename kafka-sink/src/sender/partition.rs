@@ -120,6 +120,9 @@ pub(super) struct Partition {
     /// When the first of the queue came.
     pub(super) queued_at: Duration,
     pub(super) batch: Option<Batch>,
+    /// From this record up to that one they were in a batch that was given up before they were
+    /// read: they may be in Kafka already, and are not counted so yet.
+    pub(super) suspect: Option<(u64, u64)>,
     pub(super) state: State,
     pub(super) request: Option<RequestId>,
     /// Of the batches made here, with the sequence that the next record gets.
@@ -158,6 +161,7 @@ impl Partition {
             queue_bytes: 0,
             queued_at: Duration::ZERO,
             batch: None,
+            suspect: None,
             state: State::Idle,
             request: None,
             producer: None,
@@ -205,10 +209,17 @@ impl Partition {
         self.position = self.position.max(self.next);
     }
 
-    /// Takes a record from the reader that feeds it; what it has had already is passed over.
-    pub(super) fn push(&mut self, item: Item, now: Duration) {
+    /// Takes a record from the reader that feeds it; what it has had already is passed over. Says
+    /// whether it may be in Kafka already, and nobody has counted that yet.
+    #[must_use]
+    pub(super) fn push(&mut self, item: Item, now: Duration) -> bool {
         if item.sequence < self.position {
-            return;
+            return false;
+        }
+        let is_suspect =
+            self.suspect.is_some_and(|(from, until)| (from..=until).contains(&item.sequence));
+        if let Some(suspect) = &mut self.suspect {
+            suspect.0 = suspect.0.max(item.sequence.saturating_add(1));
         }
         self.position = item.sequence.saturating_add(1);
         if let Some(batch) = &mut self.batch
@@ -216,13 +227,14 @@ impl Partition {
             && item.sequence <= old.last
         {
             batch.items.push(item);
-            return;
+            return false;
         }
         if self.queue.is_empty() {
             self.queued_at = now;
         }
         self.queue_bytes = self.queue_bytes.saturating_add(estimate(&item));
         self.queue.push_back(item);
+        is_suspect
     }
 
     /// Forgets what is queued; it stays in the log.

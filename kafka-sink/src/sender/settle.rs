@@ -123,8 +123,8 @@ impl Sender {
             return self.park(Some(47), text.into());
         }
         let ahead = match known.epoch < batch.producer.epoch {
-            // It has not heard of ours.
-            true => 0,
+            // It has not heard of ours, or lost all of it.
+            true => -i64::try_from(batch.base).unwrap_or(0),
             false => ahead(batch.base, known.last_sequence),
         };
         let count = batch.count() as i64;

@@ -42,7 +42,11 @@ pub(crate) struct Checks {
     waiting: BTreeMap<u32, u64>,
     first_start: Option<u64>,
     pub(crate) retried: u64,
+    /// As the operator was told, in all lives.
     pub(crate) possibly_repeated: u64,
+    /// As counted by rule, in this life; and as told.
+    pub(crate) repeats_counted: u64,
+    repeats_told: u64,
     pub(crate) lost: u64,
     /// Records that stand in Kafka more than once.
     pub(crate) repeats: u64,
@@ -61,6 +65,7 @@ impl Checks {
         self.first_start.get_or_insert(self.start);
         self.released.clear();
         self.waiting.clear();
+        (self.repeats_counted, self.repeats_told) = (0, 0);
         assert!(self.start <= log.durable);
     }
 
@@ -194,8 +199,13 @@ impl Checks {
     }
 
     pub(crate) fn said(&mut self, notice: &Notice) {
-        if let Notice::LostByKafka { records, .. } = notice {
-            self.lost += records;
+        match notice {
+            Notice::LostByKafka { records, .. } => self.lost += records,
+            Notice::PossiblyRepeated { records, .. } => {
+                self.possibly_repeated += records;
+                self.repeats_told += records;
+            }
+            _ => {}
         }
         assert!(!notice.to_string().is_empty());
     }
@@ -214,7 +224,7 @@ impl Checks {
         let topics: BTreeSet<&Arc<str>> = log.truths.values().map(|truth| &truth.of.topic).collect();
         for topic in topics {
             for (partition, records) in kafka.seen(topic) {
-                self.order(topic, partition, &records, log);
+                self.order(topic, partition, &records, log, kafka);
                 records.iter().for_each(|record| seen.entry(record.uid).or_default().push(*record));
             }
         }
@@ -244,16 +254,18 @@ impl Checks {
             }
         }
         assert!(self.waiting.is_empty(), "nobody told {:?}", self.waiting);
+        assert_eq!(self.repeats_counted, self.repeats_told, "possibly repeated: counted and told");
         self.credits(log);
     }
 
-    /// Per key, the first appearances are in the order of the log.
-    fn order(&self, topic: &str, partition: i32, records: &[Record], log: &Log) {
+    /// Per key, the first appearances are in the order of the log; but for what Kafka has lost, which
+    /// a late request may bring back.
+    fn order(&self, topic: &str, partition: i32, records: &[Record], log: &Log, kafka: &Kafka) {
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         let mut known = BTreeSet::new();
         for record in records {
             let Some(truth) = log.truths.get(&record.sequence) else { continue };
-            if known.insert(record.uid) && !truth.of.key.is_empty() {
+            if known.insert(record.uid) && !truth.of.key.is_empty() && !kafka.has_lost(topic, record.uid) {
                 let before = last.insert(&truth.of.key, record.sequence);
                 let in_order = before.is_none_or(|before| before < record.sequence);
                 assert!(in_order, "{topic}/{partition}: {before:?} stands before {}", record.sequence);

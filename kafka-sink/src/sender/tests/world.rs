@@ -98,13 +98,13 @@ impl World {
     }
 
     /// Something random is published.
-    pub(crate) fn offer_any(&mut self, topics: &[&str], refused_one_in: u64) {
+    pub(crate) fn offer_any(&mut self, topics: &[&str], refused_one_in: u64, is_backlog: bool) {
         let random = &mut self.random;
         let topic = topics[random.below(topics.len() as u64) as usize];
         let key = if random.one_in(8) { String::new() } else { format!("lock-{}", random.below(7)) };
         let refused = refused_one_in > 0 && random.one_in(refused_one_in);
         let target = if random.one_in(20) { 7 } else { 0 };
-        let old = if random.one_in(4) { random.below(3 * 24 * 3600 * 1000) } else { 0 };
+        let old = if is_backlog { random.below(3 * 24 * 3600 * 1000) } else { 0 };
         let of = Offered {
             topic: topic.into(),
             key,
@@ -262,7 +262,7 @@ impl World {
             }
             Action::Retried(tally) => self.checks.retried += tally.iter().map(|t| t.records).sum::<u64>(),
             Action::PossiblyRepeated(tally) => {
-                self.checks.possibly_repeated += tally.iter().map(|t| t.records).sum::<u64>();
+                self.checks.repeats_counted += tally.iter().map(|t| t.records).sum::<u64>();
             }
             Action::Floor(floor) => {
                 self.checks.floor(floor, &self.log, &self.kafka);
@@ -302,8 +302,9 @@ impl World {
     pub(crate) fn history(&mut self, topics: &[&str], may: Shake, crashes: u64, refused_one_in: u64) {
         for _ in 0..=crashes {
             for _ in 0..4 + self.random.below(12) {
+                let is_backlog = self.random.one_in(3);
                 for _ in 0..self.random.below(25) {
-                    self.offer_any(topics, refused_one_in);
+                    self.offer_any(topics, refused_one_in, is_backlog);
                 }
                 if self.random.one_in(3) {
                     self.kafka.shake(self.now_ms, may);

@@ -96,14 +96,16 @@ impl Kafka {
         }
     }
 
-    /// Every producer of the topic's partitions is forgotten, silently. Not between a look at the
-    /// leader and the batch that follows it: that is milliseconds, Kafka's check comes every ten
-    /// minutes, and nobody could do anything about it.
+    /// Producers of the topic's partitions are forgotten whose last batch is a day old by its
+    /// records' times, silently. Not between a look at the leader and the batch that follows it:
+    /// that is milliseconds, Kafka's check comes every ten minutes, and nobody could do anything
+    /// about it.
     pub(crate) fn forget(&mut self, topic: &str) {
+        let before_ms = self.now_ms.saturating_sub(24 * 3600 * 1000);
         for partition in 0..self.topic(topic).partitions.len() {
             let of = TopicPartition { topic: topic.into(), partition: partition as i32 };
             if !self.is_busy(&of) {
-                let forgotten = self.topic(topic).partitions[partition].expire(u64::MAX);
+                let forgotten = self.topic(topic).partitions[partition].expire(before_ms);
                 self.marks.forgotten += forgotten as u64;
             }
         }
