@@ -353,7 +353,7 @@ impl Kafka {
     }
 
     fn execute(&mut self, number: u64) {
-        let Some(flight) = self.flights.get_mut(&number) else { return };
+        let Some(flight) = self.flights.get_mut(&number).filter(|flight| !flight.carried_out) else { return };
         if let Some(node) = node_of(&flight.request) {
             let Some(node) = self.nodes.get(&node).filter(|node| node.up) else {
                 flight.carried_out = true;
@@ -379,6 +379,14 @@ impl Kafka {
             self.at(back, Step::Reply(number, outcome));
         }
         self.forget_flight(number);
+    }
+
+    /// What is late does not reach a topic that was made after it was sent: its connection is gone.
+    fn lose_late_ones(&mut self) {
+        for flight in self.flights.values_mut() {
+            flight.carried_out |= flight.over || flight.fate == Fate::Late;
+        }
+        self.flights.retain(|_, flight| !(flight.over && flight.carried_out));
     }
 
     fn forget_flight(&mut self, number: u64) {

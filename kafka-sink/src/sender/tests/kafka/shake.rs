@@ -129,6 +129,7 @@ impl Kafka {
     }
 
     fn bury(&mut self, name: &str, mut partitions: Vec<Partition>) {
+        self.lose_late_ones();
         for partition in &mut partitions {
             partition.truncate(partition.watermark());
         }
