@@ -48,8 +48,10 @@ pub(crate) struct Checks {
     pub(crate) repeats_counted: u64,
     repeats_told: u64,
     pub(crate) lost: u64,
-    /// Records that stand in Kafka more than once.
+    /// Records that stand more than once in one topic.
     pub(crate) repeats: u64,
+    /// Records that stand in a topic that was deleted, and in the one made after it.
+    pub(crate) repeats_across: u64,
     pub(crate) missing: u64,
     pub(crate) held_most: usize,
 }
@@ -221,14 +223,18 @@ impl Checks {
     /// Everything is delivered: count as a consumer would.
     pub(crate) fn drained(&mut self, log: &Log, kafka: &Kafka) {
         let mut seen: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
+        let mut repeats = 0;
         let topics: BTreeSet<&Arc<str>> = log.truths.values().map(|truth| &truth.of.topic).collect();
         for topic in topics {
             for (partition, records) in kafka.seen(topic) {
                 self.order(topic, partition, &records, log, kafka);
+                let once: BTreeSet<u64> = records.iter().map(|record| record.uid).collect();
+                repeats += (records.len() - once.len()) as u64;
                 records.iter().for_each(|record| seen.entry(record.uid).or_default().push(*record));
             }
         }
-        self.repeats = seen.values().map(|records| records.len() as u64 - 1).sum();
+        self.repeats = repeats;
+        self.repeats_across = seen.values().map(|records| records.len() as u64 - 1).sum::<u64>() - repeats;
         self.missing = 0;
         let known: BTreeSet<u64> = log.truths.values().map(|truth| truth.of.uid).collect();
         for uid in seen.keys() {
