@@ -43,7 +43,7 @@ fn write_run(
     run: u64,
     segment_bytes: u64,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let config = LogConfig { segment_bytes, fill_step_bytes: 512, ..LogConfig::new("/log", "n@h") };
+    let config = LogConfig { segment_bytes, fill_step_bytes: 512, reserve_bytes: 0, ..LogConfig::new("/log", "n@h") };
     let (opened, _) = open(config, log.clone(), run, run)?;
     let (handle, mut producers) = opened.start(1, Arc::new(Deaf))?;
     let events = [

@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
         fs.put(&Path::new(DIR).join(format!("segment-{:020}.mlog", index + 1)), &part);
     }
     read(&fs);
-    let config = || LogConfig { fill_step_bytes: 512, ..LogConfig::new(DIR, "fuzz@localhost") };
+    let config = || LogConfig { fill_step_bytes: 512, reserve_bytes: 0, ..LogConfig::new(DIR, "fuzz@localhost") };
     // Nothing but a newer format and a medium that fails may keep a log from opening.
     let Ok((first, report)) = open(config(), fs.clone(), 1, 1) else { return };
     drop(first);

@@ -178,7 +178,7 @@ fn append_record_with(
     out.extend_from_slice(frame.key);
     varint::put(out, value);
     let start = out.len();
-    record::write_value(out, event, node);
+    record::append_value(out, event, node);
     let written = out.len() - start;
     out.push(0);
     written

@@ -18,6 +18,7 @@ mod rule;
 
 mod record;
 
+mod accounts;
 mod ring;
 
 pub mod log;
@@ -29,6 +30,9 @@ mod status;
 mod target;
 mod wire;
 
+mod backlog;
+mod running;
+
 pub use event::{Event, EventData, EventKind, UnknownEvent};
 pub use log::{Log, LogConfig, LogError, LogHandle, LogStats, Recovery, Summary};
 pub use record::{value_len, write_value};
@@ -36,5 +40,6 @@ pub use ring::{AckToken, Completion, Producer};
 pub use rule::{
     Durability, Rule, STREAM_NAME_BYTES_MAX, StreamNameError, UnknownDurability, validate_stream_name,
 };
+pub use running::{Observer, Running, start};
 pub use status::{HookStatus, KafkaStatus, Status, TopicStatus};
 pub use target::{Compression, KafkaConfig, Start, UnknownName};

@@ -34,12 +34,12 @@ fn murmur2(data: &[u8]) -> u32 {
         hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
     }
     if !tail.is_empty() {
-        let rest = tail.iter().rev().fold(0u32, |rest, &byte| rest << 8 | u32::from(byte));
+        let rest = tail.iter().rev().fold(0u32, |rest, &byte| (rest << 8) | u32::from(byte));
         hash = (hash ^ rest).wrapping_mul(M);
     }
     hash ^= hash >> 13;
     hash = hash.wrapping_mul(M);
-    hash ^ hash >> 15
+    hash ^ (hash >> 15)
 }
 
 #[cfg(test)]

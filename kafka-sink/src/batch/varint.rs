@@ -17,7 +17,7 @@ pub(crate) fn len(value: i64) -> usize {
 }
 
 fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63).cast_unsigned()
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
 #[cfg(test)]

@@ -242,4 +242,4 @@ impl TargetState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,6 +11,9 @@
 //! failed write left behind the last sync is written over; what a power failure left there is ended
 //! with a newline and does not count unless it is a whole line.
 //!
+//! Each write is filled up with spaces to a multiple of [`ALIGN`] before its last newline, because a
+//! power failure can spoil any sector that is being written.
+//!
 //! Beyond its limit the file becomes `dead-letters.1.jsonl`, in place of the one before.
 
 #![deny(clippy::arithmetic_side_effects)]
@@ -23,6 +26,7 @@ use super::LogError;
 use super::control::{Control, DeadLetter};
 use super::entry;
 use super::file::{File, Fs};
+use super::format::{ALIGN, align};
 use crate::record;
 
 const NAME: &str = "dead-letters.jsonl";
@@ -36,6 +40,8 @@ pub(crate) struct DeadLetters {
     bytes_max: u64,
     /// Opened when there is first something to write.
     open: Option<Open>,
+    /// Opening has failed, perhaps in the sync: what the file shows need not be on the medium.
+    distrust: bool,
 }
 
 struct Open {
@@ -44,13 +50,16 @@ struct Open {
     synced: u64,
     /// Something may stand behind `synced`.
     dirty: bool,
+    /// What stands before `synced` may be a part of a line. The newline goes with the next line, as
+    /// one write: a sync that fails must not leave a hole between two.
+    torn: bool,
     /// What is in the files and perhaps not in an entry.
     written: BTreeSet<u64>,
 }
 
 impl DeadLetters {
     pub(crate) fn new(dir: &Path, bytes_max: u64) -> DeadLetters {
-        DeadLetters { dir: dir.to_owned(), bytes_max, open: None }
+        DeadLetters { dir: dir.to_owned(), bytes_max, open: None, distrust: false }
     }
 
     /// Puts the records of all dead letters among `controls` into the file, but for those that are
@@ -89,7 +98,7 @@ impl DeadLetters {
     ) -> io::Result<()> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Open::find(fs, &self.dir)?,
+            None => self.find(fs)?,
         };
         if open.dirty {
             if let Err(error) = open.file.set_len(open.synced) {
@@ -105,10 +114,14 @@ impl DeadLetters {
             }
             let line = encode(letter);
             let end = open.synced.saturating_add(batch.bytes.len() as u64);
-            if end > 0 && end.saturating_add(line.len() as u64) > self.bytes_max {
+            if end > 0 && align(end.saturating_add(line.len() as u64)) > self.bytes_max {
                 open = self.append(open, &mut batch)?;
                 self.rotate(fs)?;
-                open = Open { written: open.written, ..Open::find(fs, &self.dir)? };
+                open = Open { written: open.written, ..self.find(fs)? };
+            }
+            if batch.bytes.is_empty() && (open.torn || !open.synced.is_multiple_of(ALIGN)) {
+                batch.bytes.push(b'\n');
+                batch.fill_up(open.synced);
             }
             batch.bytes.extend_from_slice(&line);
             batch.sequences.insert(letter.sequence);
@@ -122,6 +135,7 @@ impl DeadLetters {
         if batch.bytes.is_empty() {
             return Ok(open);
         }
+        batch.fill_up(open.synced);
         let written = open.file.write_at(&batch.bytes, open.synced).and_then(|()| open.file.sync_data());
         if let Err(error) = written {
             open.dirty = true;
@@ -130,7 +144,19 @@ impl DeadLetters {
         }
         open.synced = open.synced.saturating_add(batch.bytes.len() as u64);
         open.written.append(&mut batch.sequences);
+        open.torn = false;
         batch.bytes.clear();
+        Ok(open)
+    }
+
+    fn find(&mut self, fs: &dyn Fs) -> io::Result<Open> {
+        let mut open = Open::find(fs, &self.dir).inspect_err(|_| self.distrust = true)?;
+        if self.distrust {
+            // Perhaps twice is better than perhaps not at all.
+            open.written.clear();
+            open.torn = open.synced > 0;
+            self.distrust = false;
+        }
         Ok(open)
     }
 
@@ -150,15 +176,28 @@ struct Lines {
     sequences: BTreeSet<u64>,
 }
 
+impl Lines {
+    /// Up to where the next sector begins, if the bytes go to `position`: spaces before the newline.
+    fn fill_up(&mut self, position: u64) {
+        let end = position.saturating_add(self.bytes.len() as u64);
+        let missing = align(end).saturating_sub(end);
+        if missing > 0 {
+            self.bytes.pop();
+            self.bytes.extend(std::iter::repeat_n(b' ', usize::try_from(missing).unwrap_or(0)));
+            self.bytes.push(b'\n');
+        }
+    }
+}
+
 impl Open {
-    /// Opens the file or makes it, reads what an earlier run wrote last, and ends a torn line.
+    /// Opens the file or makes it, and reads what an earlier run wrote last.
     fn find(fs: &dyn Fs, dir: &Path) -> io::Result<Open> {
         let path = dir.join(NAME);
         let file = match fs.open(&path, true) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => fs.create(&path)?,
             opened => opened?,
         };
-        let mut synced = file.len()?;
+        let synced = file.len()?;
         let mut written = BTreeSet::new();
         let tail = read_tail(&*file, SEARCHED_BYTES)?;
         find_sequences(&tail, &mut written);
@@ -168,14 +207,11 @@ impl Open {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        if tail.last().is_some_and(|&last| last != b'\n') {
-            file.write_at(b"\n", synced)?;
-            synced = synced.saturating_add(1);
-        }
+        let torn = tail.last().is_some_and(|&last| last != b'\n');
         // A killed process may have left lines in the page cache only, and a name in the directory.
         file.sync_data()?;
         fs.sync_dir(dir)?;
-        Ok(Open { file, synced, dirty: false, written })
+        Ok(Open { file, synced, dirty: false, torn, written })
     }
 }
 
@@ -193,20 +229,34 @@ fn read_tail(file: &dyn File, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// The sequences of all whole lines. What a power failure left of a line is not one: zeros and
-/// rubbish are no text, and no start of a line ends as a line does.
+/// The sequences of all whole lines; the last one may lack its newline. What a power failure left of
+/// a line is not one: zeros and rubbish are no text, and a part of an object is not closed.
 fn find_sequences(bytes: &[u8], out: &mut BTreeSet<u64>) {
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+    for line in bytes.split(|&byte| byte == b'\n') {
         let sequence = (|| {
-            let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
-            let whole = line.ends_with("}}") || line.ends_with(":null}");
-            if !whole || line.bytes().any(|byte| byte < b' ') {
-                return None;
-            }
+            let line = std::str::from_utf8(line).ok().map(|line| line.trim_end_matches(' '));
+            let line = line.filter(|line| is_whole(line))?;
             line.strip_prefix("{\"sequence\":")?.split_once(',')?.0.parse().ok()
         })();
         out.extend::<Option<u64>>(sequence);
     }
+}
+
+/// Whether this is one object that ends where the line ends.
+fn is_whole(line: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0u32, false, false);
+    for byte in line.bytes() {
+        match byte {
+            0x00..0x20 => return false,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' if !in_string => depth = depth.saturating_add(1),
+            b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth == 0 && !in_string && line.ends_with('}')
 }
 
 fn encode(letter: &DeadLetter) -> Vec<u8> {
@@ -214,12 +264,12 @@ fn encode(letter: &DeadLetter) -> Vec<u8> {
     let mut out = Vec::new();
     // Writing into a `Vec` cannot fail.
     let _ = write!(out, "{{\"sequence\":{},\"topic\":", letter.sequence);
-    record::write_string(&mut out, &letter.topic);
+    record::write_json(&mut out, &letter.topic);
     let _ = write!(out, ",\"partition\":{},\"key\":", letter.partition);
-    record::write_string(&mut out, stored.map_or("", |(stored, _)| stored.key));
+    record::write_json(&mut out, stored.map_or("", |(stored, _)| stored.key));
     let ts_ms = stored.map_or(0, |(stored, _)| stored.event.ts_ms);
     let _ = write!(out, ",\"ts\":{ts_ms},\"error\":{},\"reason\":", letter.error);
-    record::write_string(&mut out, &letter.text);
+    record::write_json(&mut out, &letter.text);
     out.extend_from_slice(b",\"value\":");
     match stored {
         Some((stored, item)) => record::write_value(&mut out, &stored.event, &item.group.node),
@@ -227,4 +277,28 @@ fn encode(letter: &DeadLetter) -> Vec<u8> {
     }
     out.extend_from_slice(b"}\n");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_line_is_whole() {
+        let line = br#"{"sequence":12,"topic":"a\"}}","key":"{\\","value":{"topic":"}}","ts":4}}"#;
+        let found = |bytes: &[u8]| {
+            let mut out = BTreeSet::new();
+            find_sequences(bytes, &mut out);
+            out.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(found(line), [12]);
+        for at in 0..line.len() {
+            assert_eq!(found(&line[..at]), Vec::<u64>::new(), "cut at {at}");
+            let mut hole = line.to_vec();
+            hole[at] = 0;
+            assert_eq!(found(&hole), Vec::<u64>::new(), "a hole at {at}");
+        }
+        let two = [&line[..30], b"\n", line, b"\n", b"\0\0\n"].concat();
+        assert_eq!(found(&two), [12]);
+    }
 }

@@ -244,6 +244,11 @@ impl<'a> Entries<'a> {
     pub(crate) fn new(body: &'a [u8], id: u64) -> Entries<'a> {
         Entries { rest: body, seed: crc_seed(id) }
     }
+
+    /// The bytes of the entries that are still to come.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -311,12 +316,20 @@ fn decode_record(entry: &[u8]) -> Option<Stored<'_>> {
         *len = usize::from(input.u16()?);
     }
     let [key, client_id, username, from, topic] = lens;
-    let stream = input.str(stream_len)?;
-    let key = input.str(key)?;
-    let client_id = input.str(client_id)?;
-    let username = input.str(username)?;
-    let from = input.str(from)?;
-    let topic = input.str(topic)?;
+    // Checked for UTF-8 as one, which is cheaper than one by one; a place in the middle of a
+    // character makes no text.
+    let mut texts = input.str([stream_len, key, client_id, username, from, topic].iter().sum())?;
+    let mut text = |len| {
+        let (text, rest) = texts.split_at_checked(len)?;
+        texts = rest;
+        Some(text)
+    };
+    let stream = text(stream_len)?;
+    let key = text(key)?;
+    let client_id = text(client_id)?;
+    let username = text(username)?;
+    let from = text(from)?;
+    let topic = text(topic)?;
     let payload = input.rest();
     let data = match kind {
         EventKind::ClientConnected => decode_connected(payload, flags & FLAG_CLEAN_START != 0)?,

@@ -10,9 +10,11 @@
 //! - `control`: where the way into Kafka is, kept in the log; `dead_letters`: what Kafka refused;
 //!   `reserve`: space for both on a full disk.
 //! - `retention`: which segments may go.
-//! - `thread`: the only place with a clock and a thread.
+//! - `port`, `follow`: the way to the sink, from memory and from files.
+//! - `handle`, `thread`: the only place with a clock and a thread.
 //! - `scan`, `recovery`: what a start finds.
-//! - `reader`: `millrace consume`.
+//! - `walk`: from segment to segment, while the log is written.
+//! - `follow`: the log for a sink that is behind. `reader`: `millrace consume`.
 
 use std::fmt;
 use std::io;
@@ -46,17 +48,21 @@ mod writer;
 
 mod retention;
 
-mod follow;
+mod handle;
 pub(crate) mod port;
 mod thread;
 
 mod recovery;
 mod scan;
 
+pub(crate) mod follow;
+mod walk;
+
 pub mod reader;
 
+use control::{Control, TargetState};
 use file::Fs;
-pub use thread::LogHandle;
+pub use handle::LogHandle;
 use writer::LogWriter;
 
 /// Where the log lives and how much it may take.
@@ -136,6 +142,9 @@ pub enum LogError {
     /// The log thread could not be started.
     #[error("cannot start the log thread: {0}")]
     Thread(io::Error),
+    /// The sink's thread could not be started.
+    #[error("cannot start the way into Kafka: {0}")]
+    Sink(io::Error),
     /// The log thread has ended by itself; a bug in our own invariants.
     #[error("the log thread has ended unexpectedly")]
     ThreadEnded,
@@ -256,6 +265,10 @@ pub struct Log {
     ring_bytes: usize,
     ring_records: usize,
     group_bytes_max: usize,
+    /// When it was opened, Unix milliseconds.
+    now_ms: u64,
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
     lock: Box<dyn Send>,
 }
 
@@ -270,8 +283,34 @@ pub fn open(config: LogConfig, fs: impl Fs, now_ms: u64, seed: u64) -> Result<(L
     const BYTES_MAX: usize = 1 << 30;
     let (ring_bytes, ring_records) = (config.ring_bytes.min(BYTES_MAX), config.ring_records);
     let group_bytes_max = config.group_bytes_max.min(BYTES_MAX);
-    let (writer, recovery, lock) = recovery::recover(config, Arc::new(fs), now_ms, seed)?;
-    Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, lock }, recovery))
+    let (fs, dir): (Arc<dyn Fs>, _) = (Arc::new(fs), config.dir.clone());
+    let (writer, recovery, lock) = recovery::recover(config, Arc::clone(&fs), now_ms, seed)?;
+    Ok((Log { writer, ring_bytes, ring_records, group_bytes_max, now_ms, fs, dir, lock }, recovery))
+}
+
+impl Log {
+    /// What is known of the target, as far as is on the medium.
+    pub(crate) fn target(&self) -> TargetState {
+        self.writer.targets().targets.get(&control::KAFKA).cloned().unwrap_or_default()
+    }
+
+    /// The sequence the next record gets.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.writer.next_sequence()
+    }
+
+    /// Writes a control before the log is started; it is durable on `Ok`.
+    pub(crate) fn write_control(&mut self, control: Control) -> Result<(), LogError> {
+        self.writer.append_group(self.now_ms, &[], &[control])
+    }
+
+    pub(crate) fn fs(&self) -> &Arc<dyn Fs> {
+        &self.fs
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
 }
 
 #[cfg(test)]

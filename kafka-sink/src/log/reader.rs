@@ -14,8 +14,8 @@ use std::sync::Arc;
 use super::LogError;
 use super::entry::Entry;
 use super::file::{Fs, RealFs};
-use super::format::{Header, segment_name, segment_number};
-use super::scan::{Found, Scanner, SegmentFile};
+use super::scan::{Found, Scanner, SegmentFile, WINDOW};
+use super::walk::{Step, Walk, open, segments};
 use crate::record;
 
 /// Where a reader begins.
@@ -69,25 +69,15 @@ const THOROUGH_EVERY: u32 = 64;
 
 /// Reads a stream.
 pub struct Reader {
-    fs: Arc<dyn Fs>,
-    dir: PathBuf,
+    walk: Walk,
     stream: String,
     from: From,
     /// The offset of the next record, once known.
     next: Option<u64>,
-    current: Option<Current>,
     /// Records read and not yet handed out.
     pending: VecDeque<Record>,
     gaps: Vec<Gap>,
     idle: u32,
-}
-
-struct Current {
-    number: u64,
-    node: String,
-    scanner: Scanner,
-    /// A newer segment exists: nothing more is written here.
-    complete: bool,
 }
 
 impl Reader {
@@ -110,18 +100,16 @@ impl Reader {
         from: From,
     ) -> Result<Reader, LogError> {
         let mut reader = Reader {
-            fs,
-            dir: dir.into(),
+            walk: Walk::new(fs, dir.into(), WINDOW),
             stream: stream.to_owned(),
             from,
             next: None,
-            current: None,
             pending: VecDeque::new(),
             gaps: Vec::new(),
             idle: 0,
         };
         reader.find_start()?;
-        if reader.current.is_none() && from == From::End {
+        if reader.walk.current().is_none() && from == From::End {
             // Nothing is there yet, so everything will come after the end.
             reader.from = From::Beginning;
         }
@@ -160,23 +148,32 @@ impl Reader {
 
     /// Reads one group further; `false` if there is nothing more now.
     fn read_on(&mut self) -> Result<bool, LogError> {
-        if self.current.is_none() {
+        if self.walk.current().is_none() {
             self.find_start()?;
         }
-        let Some(current) = &mut self.current else { return Ok(false) };
-        let path = || self.dir.join(segment_name(current.number));
-        match current.scanner.next().map_err(|error| LogError::io("read", &path())(error))? {
-            Found::Group { .. } | Found::Damage { .. } => {
+        if self.walk.current().is_none() {
+            return Ok(false);
+        }
+        match self.walk.step()? {
+            Step::Group { .. } | Step::Damage { .. } => {
                 self.idle = 0;
                 self.take_records();
                 Ok(true)
             }
-            Found::End { .. } => self.advance(),
+            Step::Moved => Ok(true),
+            Step::End => {
+                self.idle = self.idle.wrapping_add(1);
+                let thorough = self.idle.is_multiple_of(THOROUGH_EVERY);
+                if let Some(scanner) = self.walk.scanner() {
+                    scanner.set_thorough(thorough);
+                }
+                Ok(false)
+            }
         }
     }
 
     fn take_records(&mut self) {
-        let Some(current) = &self.current else { return };
+        let Some(current) = self.walk.current() else { return };
         for entry in current.scanner.entries().flatten() {
             let Entry::Record(stored) = entry else { continue };
             let wanted = self.next.unwrap_or(0);
@@ -199,53 +196,20 @@ impl Reader {
         }
     }
 
-    /// At the end of a segment: on to the next, if there is one and this is complete.
-    fn advance(&mut self) -> Result<bool, LogError> {
-        let Some(current) = &mut self.current else { return Ok(false) };
-        let newer = newer_headers(&*self.fs, &self.dir, current.number)?;
-        let Some((number, _)) = newer.first() else {
-            self.idle = self.idle.wrapping_add(1);
-            current.scanner.set_thorough(self.idle.is_multiple_of(THOROUGH_EVERY));
-            return Ok(false);
-        };
-        if !current.complete {
-            // The writer may have appended here between our last look and its first group there.
-            current.complete(&newer);
-            return Ok(true);
-        }
-        let number = *number;
-        if let Some(segment) = open(&*self.fs, &self.dir, number)? {
-            self.enter(number, segment)?;
-        }
-        // If it was deleted just now, the next look finds another one.
-        Ok(true)
-    }
-
-    /// Makes a segment the current one, with what is known of it from newer ones.
-    fn enter(&mut self, number: u64, segment: SegmentFile) -> Result<(), LogError> {
-        let node = segment.header.node.clone();
-        let mut current = Current { number, node, scanner: Scanner::new(segment, false), complete: false };
-        let newer = newer_headers(&*self.fs, &self.dir, number)?;
-        if !newer.is_empty() {
-            current.complete(&newer);
-        }
-        self.current = Some(current);
-        Ok(())
-    }
-
     /// Opens the segment to begin with, if there is one yet.
     fn find_start(&mut self) -> Result<(), LogError> {
-        let numbers = segments(&*self.fs, &self.dir)?;
+        let (fs, dir) = (&*self.walk.fs, &*self.walk.dir);
+        let numbers = segments(fs, dir)?;
         let found = match self.from {
-            From::Beginning => open_first(&*self.fs, &self.dir, &numbers)?,
-            From::End => open_last(&*self.fs, &self.dir, &numbers)?,
+            From::Beginning => open_first(fs, dir, &numbers)?,
+            From::End => open_last(fs, dir, &numbers)?,
             From::Offset(offset) => {
                 self.next = Some(offset);
                 self.find_offset(&numbers, offset)?
             }
         };
         let Some((number, segment)) = found else { return Ok(()) };
-        self.enter(number, segment)?;
+        self.walk.enter(number, segment)?;
         if self.from == From::End {
             self.skip_to_end()?;
         }
@@ -254,14 +218,15 @@ impl Reader {
 
     /// The newest segment that begins at or before `offset`, or the oldest.
     fn find_offset(&self, numbers: &[u64], offset: u64) -> Result<Option<(u64, SegmentFile)>, LogError> {
+        let (fs, dir) = (&*self.walk.fs, &*self.walk.dir);
         for (index, &number) in numbers.iter().enumerate().rev() {
-            let Some(segment) = open(&*self.fs, &self.dir, number)? else { continue };
-            let table = read_table(segment).map_err(LogError::io("read", &self.dir))?;
+            let Some(segment) = open(fs, dir, number)? else { continue };
+            let table = read_table(segment).map_err(LogError::io("read", dir))?;
             let begins = table.map(|table| {
                 table.into_iter().find(|(name, _)| *name == self.stream).map_or(0, |(_, next)| next)
             });
             if index == 0 || begins.is_some_and(|begins| begins <= offset) {
-                return Ok(open(&*self.fs, &self.dir, number)?.map(|segment| (number, segment)));
+                return Ok(open(fs, dir, number)?.map(|segment| (number, segment)));
             }
         }
         Ok(None)
@@ -269,14 +234,15 @@ impl Reader {
 
     /// Reads over what is there, remembering only the stream's next offset.
     fn skip_to_end(&mut self) -> Result<(), LogError> {
-        let Some(current) = &mut self.current else { return Ok(()) };
+        let dir = self.walk.dir.clone();
+        let Some(scanner) = self.walk.scanner() else { return Ok(()) };
         let mut next = 0;
         loop {
-            let found = current.scanner.next().map_err(LogError::io("read", &self.dir))?;
+            let found = scanner.next().map_err(LogError::io("read", &dir))?;
             if matches!(found, Found::End { .. }) {
                 break;
             }
-            for entry in current.scanner.entries().flatten() {
+            for entry in scanner.entries().flatten() {
                 match entry {
                     Entry::Record(stored) if stored.stream == self.stream => {
                         next = next.max(stored.offset.saturating_add(1));
@@ -291,17 +257,6 @@ impl Reader {
         }
         self.next = Some(next);
         Ok(())
-    }
-}
-
-impl Current {
-    /// Nothing more is written here: newer segments, whose headers these are, say what counts.
-    fn complete(&mut self, newer: &[(u64, Header)]) {
-        let superseded_from = newer.iter().filter_map(|(_, header)| header.supersedes_from).min();
-        let synced = newer.first().map_or(0, |(_, header)| header.first_sequence);
-        self.scanner.set_bounds(superseded_from, synced.min(superseded_from.unwrap_or(synced)));
-        self.scanner.set_thorough(true);
-        self.complete = true;
     }
 }
 
@@ -347,26 +302,6 @@ pub fn streams_with(fs: &dyn Fs, dir: &Path) -> Result<Vec<StreamInfo>, LogError
     Ok(infos)
 }
 
-/// The numbers of all segments, ascending; none if the directory is not there.
-fn segments(fs: &dyn Fs, dir: &Path) -> Result<Vec<u64>, LogError> {
-    let entries = match fs.list(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(LogError::io("list", dir)(error)),
-    };
-    let mut numbers: Vec<u64> = entries.iter().filter_map(|entry| segment_number(&entry.name)).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
-/// `None` if the segment is gone, or is being made at this moment.
-fn open(fs: &dyn Fs, dir: &Path, number: u64) -> Result<Option<SegmentFile>, LogError> {
-    match SegmentFile::open(fs, &dir.join(segment_name(number)), false) {
-        Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => opened,
-    }
-}
-
 fn open_first(fs: &dyn Fs, dir: &Path, numbers: &[u64]) -> Result<Option<(u64, SegmentFile)>, LogError> {
     for &number in numbers {
         if let Some(segment) = open(fs, dir, number)? {
@@ -383,15 +318,6 @@ fn open_last(fs: &dyn Fs, dir: &Path, numbers: &[u64]) -> Result<Option<(u64, Se
         }
     }
     Ok(None)
-}
-
-/// The headers of all segments after `number`, ascending.
-fn newer_headers(fs: &dyn Fs, dir: &Path, number: u64) -> Result<Vec<(u64, Header)>, LogError> {
-    let mut headers = Vec::new();
-    for newer in segments(fs, dir)?.into_iter().filter(|&newer| newer > number) {
-        headers.extend(open(fs, dir, newer)?.map(|segment| (newer, segment.header)));
-    }
-    Ok(headers)
 }
 
 /// The stream table at the start of a segment; `None` if it cannot be read.

@@ -10,8 +10,6 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use std::sync::Arc;
 use super::control::{Control, Targets};
 use super::entry::{Entry, RunStart};
 use super::file::{File, Fs};
-use super::format::{Footer, HEADER_AREA, Header, StreamIndex, segment_name, segment_number};
+use super::format::{Footer, Header, segment_name, segment_number};
 use super::mark::Mark;
 use super::retention::{Closed, Retention};
 use super::scan::{Found, Scanner, SegmentFile, open_headless};
@@ -28,8 +26,13 @@ use super::streams::Streams;
 use super::writer::{Ids, LogWriter, Resume};
 use super::{Damage, LogConfig, LogError, Recovery};
 
+mod aside;
+mod controls;
+mod held;
+
+use held::Held;
+
 const LOCK: &str = "lock";
-const QUARANTINE: &str = "quarantine";
 
 type Recovered = (LogWriter, Recovery, Box<dyn Send>);
 
@@ -146,53 +149,6 @@ impl Pass<'_> {
         Ok(segments)
     }
 
-    /// Finds the newest segment whose start, with the sum of all controls before it, is whole.
-    fn find_start_of_controls(&mut self, segments: &[(PathBuf, SegmentFile)]) -> Result<(), LogError> {
-        for (path, segment) in segments.iter().rev() {
-            let Some(again) = SegmentFile::open(self.fs, path, false)? else { continue };
-            let mut scanner = Scanner::new(again, false);
-            let found = scanner.next().map_err(LogError::io("read", path))?;
-            let is_start = matches!(found, Found::Group { at: HEADER_AREA, .. })
-                && scanner.entries().flatten().any(|entry| matches!(entry, Entry::RunStart(_)));
-            if is_start {
-                self.state.controls_from = Some(segment.header.number);
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn controls_matter(&self, number: u64) -> bool {
-        self.state.controls_from.is_none_or(|from| number >= from)
-    }
-
-    fn take_controls(&mut self, scanner: &Scanner) {
-        for entry in scanner.entries().flatten() {
-            if let Entry::Control(control) = entry {
-                self.state.targets.apply(&control);
-            }
-        }
-    }
-
-    /// What the groups of a file without a header still tell.
-    fn take_headless_controls(&mut self) {
-        for (number, control) in std::mem::take(&mut self.state.headless) {
-            if self.controls_matter(number) {
-                self.state.targets.apply(&control);
-            }
-        }
-    }
-
-    fn note_lost_controls(&mut self) {
-        if self.state.controls_lost {
-            self.report.notes.push(
-                "what is damaged or gone may have said how far the delivery to Kafka was: records may be \
-                 delivered again"
-                    .into(),
-            );
-        }
-    }
-
     /// A file without a header is either one whose making was interrupted (nothing in it can have
     /// been acknowledged), or one whose header was destroyed. What the latter holds is read as far
     /// as its numbers matter: they must not be given again.
@@ -236,23 +192,6 @@ impl Pass<'_> {
         self.state.newest = self.state.newest.max(Some(number));
         self.raise_to(scanner.expected());
         Ok((first, scanner.expected()))
-    }
-
-    fn set_file_aside(&mut self, path: &Path, why: &str) -> Result<(), LogError> {
-        let quarantine = self.make_quarantine()?;
-        let name = path.file_name().unwrap_or_default();
-        let to = quarantine.join(name);
-        self.fs.rename(path, &to).map_err(LogError::io("rename", path))?;
-        self.fs.sync_dir(&quarantine).map_err(LogError::io("sync", &quarantine))?;
-        self.fs.sync_dir(self.dir).map_err(LogError::io("sync", self.dir))?;
-        self.report.notes.push(format!("{} {why}; moved to {}", path.display(), to.display()));
-        Ok(())
-    }
-
-    fn make_quarantine(&self) -> Result<PathBuf, LogError> {
-        let quarantine = self.dir.join(QUARANTINE);
-        self.fs.create_dir(&quarantine).map_err(LogError::io("create", &quarantine))?;
-        Ok(quarantine)
     }
 
     /// Takes over what a segment holds. `later`: the headers of the segments after it.
@@ -337,20 +276,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Reads the rest of a closed segment for its controls.
-    fn read_controls(&mut self, path: &Path, mut scanner: Scanner) -> Result<(), LogError> {
-        loop {
-            match scanner.next().map_err(LogError::io("read", path))? {
-                Found::Group { .. } => self.take_controls(&scanner),
-                Found::Damage { .. } => {
-                    self.take_controls(&scanner);
-                    self.state.controls_lost = true;
-                }
-                Found::End { .. } => return Ok(()),
-            }
-        }
-    }
-
     fn keep(&mut self, path: &Path, footer: &Footer, closed: Closed) {
         if footer.first_sequence == footer.next_sequence {
             self.state.empty.push(path.to_owned());
@@ -424,81 +349,10 @@ impl Pass<'_> {
         self.keep(path, &footer, Closed { number: header.number, bytes, last_ms, next_sequence });
         Ok(())
     }
-
-    /// Copies the damaged bytes. A failure to do so is noted and holds nothing up.
-    fn set_damage_aside(&mut self, scanner: &Scanner, damage: Damage) {
-        let copied = self.make_quarantine().and_then(|quarantine| {
-            let stem = format!("{}-at-{}", damage.file, damage.bytes.0);
-            let path = quarantine.join(format!("{stem}.damaged"));
-            copy_range(self.fs, &*scanner.file, damage.bytes, &path).map_err(LogError::io("write", &path))?;
-            let path = quarantine.join(format!("{stem}.txt"));
-            write_report(self.fs, &path, &damage).map_err(LogError::io("write", &path))?;
-            self.fs.sync_dir(&quarantine).map_err(LogError::io("sync", &quarantine))
-        });
-        if let Err(error) = copied {
-            self.report.notes.push(format!("the damaged part of {} was not copied: {error}", damage.file));
-        }
-        self.report.damage.push(damage);
-    }
 }
 
 fn has_records(sequences: &(u64, u64)) -> bool {
     sequences.0 < sequences.1
-}
-
-/// What a scanned segment holds.
-struct Held {
-    first_sequence: u64,
-    records: u64,
-    groups: u64,
-    last_ms: u64,
-    streams: BTreeMap<String, StreamIndex>,
-}
-
-impl Held {
-    fn new(header: &Header) -> Held {
-        Held {
-            first_sequence: header.first_sequence,
-            records: 0,
-            groups: 0,
-            last_ms: header.created_ms,
-            streams: BTreeMap::new(),
-        }
-    }
-
-    fn take_records(&mut self, scanner: &Scanner, position: u64) {
-        for entry in scanner.entries().flatten() {
-            let Entry::Record(record) = entry else { continue };
-            self.records = self.records.saturating_add(1);
-            if !self.streams.contains_key(record.stream) {
-                let index = StreamIndex {
-                    name: record.stream.to_owned(),
-                    first_offset: record.offset,
-                    next_offset: record.offset,
-                    records: 0,
-                    position,
-                };
-                self.streams.insert(index.name.clone(), index);
-            }
-            if let Some(index) = self.streams.get_mut(record.stream) {
-                index.records = index.records.saturating_add(1);
-                index.next_offset = index.next_offset.max(record.offset.saturating_add(1));
-            }
-        }
-    }
-
-    fn footer(self, next_sequence: u64, end: u64) -> Footer {
-        Footer {
-            clean: false,
-            first_sequence: self.first_sequence,
-            next_sequence,
-            records: self.records,
-            groups: self.groups,
-            end,
-            last_ms: self.last_ms,
-            streams: self.streams.into_values().collect(),
-        }
-    }
 }
 
 /// Where the last byte other than zero ends, searching from `from` to `to`; at least `from`.
@@ -518,43 +372,4 @@ fn written_len(file: &dyn File, from: u64, to: u64) -> io::Result<u64> {
         at = at.saturating_add(read as u64);
     }
     Ok(last)
-}
-
-fn copy_range(fs: &dyn Fs, from: &dyn File, range: (u64, u64), path: &Path) -> io::Result<()> {
-    let to = create_anew(fs, path)?;
-    let mut buffer = vec![0; 64 * 1024];
-    let mut at = range.0;
-    while at < range.1 {
-        let len = range.1.saturating_sub(at).min(buffer.len() as u64) as usize;
-        let read = from.read_at(buffer.get_mut(..len).unwrap_or_default(), at)?;
-        if read == 0 {
-            break;
-        }
-        to.write_at(buffer.get(..read).unwrap_or_default(), at.saturating_sub(range.0))?;
-        at = at.saturating_add(read as u64);
-    }
-    to.sync_data()
-}
-
-fn write_report(fs: &dyn Fs, path: &Path, damage: &Damage) -> io::Result<()> {
-    let mut text = String::new();
-    let _ = writeln!(text, "segment: {}", damage.file);
-    let _ = writeln!(text, "bytes: {} up to {}", damage.bytes.0, damage.bytes.1);
-    let _ = writeln!(text, "sequences: {} up to {}", damage.sequences.0, damage.sequences.1);
-    let _ = writeln!(text, "Both ranges end before their second number. Records among them that are");
-    let _ = writeln!(text, "still whole can be read; the others are lost.");
-    let file = create_anew(fs, path)?;
-    file.write_at(text.as_bytes(), 0)?;
-    file.sync_data()
-}
-
-/// An interrupted recovery may have left the file.
-fn create_anew(fs: &dyn Fs, path: &Path) -> io::Result<Box<dyn File>> {
-    match fs.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs.remove(path)?;
-            fs.create(path)
-        }
-        created => created,
-    }
 }

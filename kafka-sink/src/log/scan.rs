@@ -23,8 +23,8 @@ use super::format::{
     ALIGN, BadHeader, END_MARK, Footer, GROUP_HEADER, GroupHead, HEADER_AREA, Header, TRAILER, align,
 };
 
-/// Bytes read at once, at least.
-const WINDOW: usize = 64 * 1024;
+/// Bytes read at once, at least, unless [`Scanner::set_window`] says otherwise.
+pub(crate) const WINDOW: usize = 64 * 1024;
 
 /// An opened segment file.
 pub(crate) struct SegmentFile {
@@ -139,7 +139,7 @@ impl Scanner {
             closed: footer.map(|footer| (footer.end, footer.next_sequence)),
             synced: 0,
             thorough,
-            window: Window::default(),
+            window: Window::new(),
             body: 0..0,
         }
     }
@@ -156,6 +156,23 @@ impl Scanner {
         self.synced = synced;
     }
 
+    /// Bytes to read at once, at least.
+    pub(crate) fn set_window(&mut self, bytes: usize) {
+        self.window.bytes_min = bytes;
+    }
+
+    /// Where the next group is looked for.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes on at `position`, where the next record has the sequence `expected`.
+    pub(crate) fn go_to(&mut self, position: u64, expected: u64) {
+        self.position = position;
+        self.expected = expected;
+        self.body = 0..0;
+    }
+
     /// The sequence of the next record.
     pub(crate) fn expected(&self) -> u64 {
         self.expected
@@ -163,7 +180,12 @@ impl Scanner {
 
     /// The entries of what [`Scanner::next`] found last.
     pub(crate) fn entries(&self) -> Entries<'_> {
-        Entries::new(self.window.bytes.get(self.body.clone()).unwrap_or_default(), self.id)
+        Entries::new(self.body(), self.id)
+    }
+
+    /// Their bytes.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.window.bytes.get(self.body.clone()).unwrap_or_default()
     }
 
     /// The next thing. After [`Found::End`] it may be called again: there may be more by then.
@@ -311,13 +333,18 @@ impl Scanner {
 }
 
 /// The part of the file that was read last.
-#[derive(Default)]
 struct Window {
     start: u64,
     bytes: Vec<u8>,
+    /// Bytes read at once, at least.
+    bytes_min: usize,
 }
 
 impl Window {
+    fn new() -> Window {
+        Window { start: 0, bytes: Vec::new(), bytes_min: WINDOW }
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
     }
@@ -331,7 +358,7 @@ impl Window {
         if len > left {
             return Ok(None);
         }
-        let wanted = left.min(len.max(WINDOW as u64));
+        let wanted = left.min(len.max(self.bytes_min as u64));
         // Fits: the bytes are there, in a file that is no larger than memory can address.
         let Ok(wanted) = usize::try_from(wanted) else { return Ok(None) };
         self.bytes.clear();

@@ -78,6 +78,8 @@ struct State {
     cut_at: Option<u64>,
     off: bool,
     faults: BTreeMap<u64, Fault>,
+    /// Bytes of all files together beyond which writes fail.
+    capacity: Option<u64>,
     faults_met: u64,
     locked: BTreeMap<PathBuf, bool>,
     random: Random,
@@ -142,6 +144,21 @@ impl SimFs {
         self.state.lock().faults.insert(at, fault);
     }
 
+    /// Lets no further operation fail.
+    pub fn heal(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// From now on the medium has this many bytes for all files; `None`: as many as needed.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state.lock().capacity = bytes;
+    }
+
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used()
+    }
+
     /// Operations that failed because of [`SimFs::fail_at`].
     pub fn faults_met(&self) -> u64 {
         self.state.lock().faults_met
@@ -187,6 +204,7 @@ impl SimFs {
             durable_names: state.durable_names.clone(),
             name_changes: state.name_changes.clone(),
             operations: state.operations,
+            capacity: state.capacity,
             random: state.random,
             ..State::default()
         };
@@ -212,6 +230,7 @@ impl SimFs {
             next_inode: state.next_inode,
             durable_names: names.clone(),
             names,
+            capacity: state.capacity,
             random,
             ..State::default()
         };
@@ -334,6 +353,18 @@ impl State {
     fn new_inode(&mut self) -> u64 {
         self.next_inode += 1;
         self.next_inode
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().filter_map(|inode| self.inodes.get(inode)).map(|it| it.cached.len() as u64).sum()
+    }
+
+    /// How many of `bytes` at `position` of a file the medium has space for.
+    fn space_for(&self, inode: u64, position: u64, bytes: usize) -> usize {
+        let Some(capacity) = self.capacity else { return bytes };
+        let len = self.inodes.get(&inode).map_or(0, |inode| inode.cached.len() as u64);
+        let end = len.saturating_add(capacity.saturating_sub(self.used()));
+        bytes.min(end.saturating_sub(position) as usize)
     }
 
     /// Counts an operation; whether it fails.
@@ -481,9 +512,13 @@ impl File for SimFile {
         if state.off {
             return Err(power_off());
         }
-        let result = state.operate();
+        let mut result = state.operate();
+        let space = state.space_for(self.inode, position, bytes.len());
         let written = if result.is_ok() {
-            bytes
+            if space < bytes.len() {
+                result = Err(io::Error::from_raw_os_error(28));
+            }
+            bytes.get(..space).unwrap_or_default()
         } else {
             // Some of it was written before the failure.
             let kept = state.random.below(bytes.len() as u64 + 1) as usize;

@@ -1,143 +1,101 @@
-//! The log thread: takes the cores' batches, lets the writer make them durable, reports. The only
-//! place in the log with a clock and a thread.
+//! The log thread: takes the cores' batches and the sink's controls, lets the writer make them
+//! durable, reports. The only place in the log with a clock and a thread.
 //!
 //! While the disk refuses, it keeps what it has taken, takes nothing more, and tries again every
 //! second: the rings fill, the cores see no room and slow their clients, and everything goes on by
-//! itself once a write succeeds.
+//! itself once a write succeeds. Controls still go through meanwhile where the writer finds space
+//! for them, so that the sink can go on with what is durable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
-
+use super::LogError;
+use super::Summary;
+use super::control::Control;
+use super::handle::Shared;
+use super::port::{Awaited, Group, Port};
 use super::writer::LogWriter;
-use super::{Log, LogError, LogStats, Summary};
-use crate::ring::{self, AckToken, Batch, Completion, Producer, Ring, Waker};
+use crate::ring::{AckToken, Batch, Completion, Ring};
 
 /// Failed attempts in a row before the log pauses (and the operator hears of it), and before a
 /// stop gives up.
 const ATTEMPTS: u32 = 3;
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How often the target's floor may make the log look for files to delete.
+const FLOOR_EVERY: Duration = Duration::from_secs(1);
 
-struct Shared {
-    waker: Arc<Waker>,
-    stopping: AtomicBool,
-    stats: Arc<Mutex<LogStats>>,
-}
-
-/// The running log. Dropping it asks the thread to stop, without waiting for it.
-pub struct LogHandle {
-    shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<Result<Summary, LogError>>>,
-}
-
-impl Log {
-    /// Spawns the log thread `millrace-log`; one producer for each of `cores` cores.
-    ///
-    /// # Errors
-    /// The thread cannot be started.
-    pub fn start(
-        self,
-        cores: usize,
-        completion: Arc<dyn Completion>,
-    ) -> Result<(LogHandle, Vec<Producer>), LogError> {
-        let waker = Arc::<Waker>::default();
-        let (producers, rings) =
-            (0..cores).map(|_| ring::ring(self.ring_records, self.ring_bytes, Arc::clone(&waker))).unzip();
-        let shared = Arc::new(Shared {
-            waker,
-            stopping: AtomicBool::new(false),
-            stats: Arc::clone(&self.writer.stats),
-        });
-        let worker = Worker {
-            writer: self.writer,
-            group_bytes_max: self.group_bytes_max,
-            rings,
-            completion,
-            shared: Arc::clone(&shared),
-            taken: Vec::new(),
-            cores: Vec::new(),
-            next_core: 0,
-        };
-        let lock = self.lock;
-        let run = move || {
-            // Held as long as anything can be written.
-            let _lock = lock;
-            worker.run()
-        };
-        let thread =
-            thread::Builder::new().name("millrace-log".into()).spawn(run).map_err(LogError::Thread)?;
-        Ok((LogHandle { shared, thread: Some(thread) }, producers))
-    }
-}
-
-impl LogHandle {
-    /// Drains the rings, writes and syncs what is left, and ends the run cleanly. Call it when the
-    /// cores have flushed for the last time.
-    ///
-    /// # Errors
-    /// The last records could not be written.
-    pub fn stop(mut self) -> Result<Summary, LogError> {
-        self.ask_to_stop();
-        match self.thread.take().map(thread::JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) | None => Err(LogError::ThreadEnded),
-        }
-    }
-
-    /// What the log has done so far.
-    pub fn stats(&self) -> LogStats {
-        self.shared.stats.lock().clone()
-    }
-
-    fn ask_to_stop(&self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
-    }
-}
-
-impl Drop for LogHandle {
-    fn drop(&mut self) {
-        self.ask_to_stop();
-    }
-}
-
-struct Worker {
+pub(super) struct Worker {
     writer: LogWriter,
     group_bytes_max: usize,
     rings: Vec<Arc<Ring>>,
     completion: Arc<dyn Completion>,
+    /// To the sink, if there is a target.
+    port: Option<Arc<Port>>,
     shared: Arc<Shared>,
+    /// Told once when everything is durable and the cores have ended.
+    drain: Option<Sender<()>>,
     /// The batches of the group at hand, and which core each is of.
     taken: Vec<Batch>,
     cores: Vec<usize>,
+    /// The controls of the group at hand, and the ticket that is durable once they are.
+    controls: Vec<Control>,
+    ticket: u64,
     /// The ring to begin with, so that none is always first.
     next_core: usize,
+    retained: Retained,
+}
+
+/// When files were looked at for deletion last, and with which floor.
+struct Retained {
+    at: Instant,
+    floor: Option<u64>,
 }
 
 impl Worker {
-    fn run(mut self) -> Result<Summary, LogError> {
+    pub(super) fn new(
+        writer: LogWriter,
+        group_bytes_max: usize,
+        rings: Vec<Arc<Ring>>,
+        completion: Arc<dyn Completion>,
+        port: Option<Arc<Port>>,
+        shared: Arc<Shared>,
+        drain: Sender<()>,
+    ) -> Worker {
+        Worker {
+            writer,
+            group_bytes_max,
+            rings,
+            completion,
+            port,
+            shared,
+            drain: Some(drain),
+            taken: Vec::new(),
+            cores: Vec::new(),
+            controls: Vec::new(),
+            ticket: 0,
+            next_core: 0,
+            retained: Retained { at: Instant::now(), floor: None },
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Summary, LogError> {
         self.shared.waker.register();
-        let mut retained = Instant::now();
         loop {
             self.take_batches();
-            if !self.taken.is_empty() {
+            self.take_controls();
+            if !self.taken.is_empty() || !self.controls.is_empty() {
                 self.write_group()?;
-                self.report();
-            } else if self.shared.stopping.load(Ordering::SeqCst) && self.rings_are_empty() {
+            } else if self.is_stopping() && self.rings_are_empty() {
                 break;
             } else {
                 self.answer_asks();
                 self.sleep();
             }
-            if retained.elapsed() >= LogWriter::RETAIN_EVERY {
-                self.writer.retain(unix_ms());
-                retained = Instant::now();
-            }
+            self.tell_drained();
+            self.retain();
         }
         self.writer.close()?;
         let stats = self.shared.stats.lock().clone();
@@ -146,6 +104,28 @@ impl Worker {
 
     fn rings_are_empty(&self) -> bool {
         self.rings.iter().all(|ring| ring.is_empty())
+    }
+
+    /// Whether it is to be told that everything is durable; asked when nothing is taken.
+    fn drained(&self) -> bool {
+        self.drain.is_some() && self.shared.draining.load(Ordering::SeqCst) && self.rings_are_empty()
+    }
+
+    fn tell_drained(&mut self) {
+        if self.drained()
+            && let Some(drain) = self.drain.take()
+        {
+            let _ = drain.send(());
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The cores have ended: nobody is left who could wait until the medium takes their records.
+    fn is_ending(&self) -> bool {
+        self.is_stopping() || self.shared.draining.load(Ordering::SeqCst)
     }
 
     /// One batch of each ring in turn, until the group is large enough or all rings are empty.
@@ -168,16 +148,31 @@ impl Worker {
         }
     }
 
-    /// Until the group is durable, or the stop has waited long enough.
+    /// Adds what the sink has submitted.
+    fn take_controls(&mut self) {
+        let Some(port) = &self.port else { return };
+        let (mut controls, ticket) = port.take_controls();
+        self.controls.append(&mut controls);
+        self.ticket = ticket;
+    }
+
+    /// Until the group is durable and reported, or the stop has waited long enough.
     fn write_group(&mut self) -> Result<(), LogError> {
         let mut failures = 0u32;
-        while let Err(error) = self.writer.append_group(unix_ms(), &self.taken, &[]) {
-            failures = failures.saturating_add(1);
-            if failures >= ATTEMPTS {
-                if self.shared.stopping.load(Ordering::SeqCst) {
-                    return Err(self.give_up(error));
+        while !self.taken.is_empty() || !self.controls.is_empty() {
+            let first = self.writer.next_sequence();
+            self.writer.set_floor(self.port.as_ref().map(|port| port.floor()));
+            match self.writer.append_group(unix_ms(), &self.taken, &self.controls) {
+                Ok(()) => self.report(first),
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    if failures >= ATTEMPTS {
+                        if self.gives_up() {
+                            return self.give_up(error);
+                        }
+                        self.pause(failures, &error);
+                    }
                 }
-                self.pause(failures, &error);
             }
         }
         if failures > 0 {
@@ -187,30 +182,71 @@ impl Worker {
         Ok(())
     }
 
+    /// Records are given up once the cores have ended, controls once the sink has.
+    fn gives_up(&self) -> bool {
+        self.is_stopping() || self.is_ending() && !self.taken.is_empty()
+    }
+
+    fn give_up(&mut self, error: LogError) -> Result<(), LogError> {
+        let records: u64 = self.rings.iter().map(|ring| ring.waiting().0).sum();
+        if records > 0 {
+            return Err(LogError::Unwritten { records, last: Box::new(error) });
+        }
+        // The next start asks Kafka what became of the batches that were on their way.
+        tracing::warn!(%error, "how far the sink came could not be written; the next start finds out");
+        self.controls.clear();
+        Ok(())
+    }
+
     fn pause(&mut self, failures: u32, error: &LogError) {
         if failures == ATTEMPTS {
             tracing::error!(%error, "the log cannot write; clients that feed it are slowed until it can");
         }
         self.shared.stats.lock().paused = true;
         self.writer.retain(unix_ms());
+        let mut refused = !self.write_controls();
         // A token from an earlier wake-up only shortens the wait; a loop would turn without pause.
         let until = Instant::now() + RETRY_EVERY;
-        while !self.shared.stopping.load(Ordering::SeqCst) {
+        while !self.gives_up() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            thread::park_timeout(left);
+            if !refused && self.has_controls() {
+                refused = !self.write_controls();
+                continue;
+            }
+            self.shared.waker.going_to_sleep();
+            if refused || !self.has_controls() {
+                thread::park_timeout(left);
+            }
+            self.shared.waker.awake();
         }
     }
 
-    fn give_up(&mut self, error: LogError) -> LogError {
-        let waiting: u64 = self.rings.iter().map(|ring| ring.waiting().0).sum();
-        LogError::Unwritten { records: waiting, last: Box::new(error) }
+    /// Writes the controls alone, while records are refused. Returns whether they are durable.
+    fn write_controls(&mut self) -> bool {
+        self.take_controls();
+        let Some(port) = &self.port else { return true };
+        if self.controls.is_empty() {
+            return true;
+        }
+        self.writer.set_floor(Some(port.floor()));
+        if self.writer.append_controls(unix_ms(), &self.controls).is_err() {
+            return false;
+        }
+        self.controls.clear();
+        port.publish(None, [], self.writer.next_sequence(), self.ticket);
+        true
     }
 
-    /// The group is durable: tokens first, then the room.
-    fn report(&mut self) {
+    fn has_controls(&self) -> bool {
+        self.port.as_ref().is_some_and(|port| port.has_controls())
+    }
+
+    /// The group is durable: tokens first, then the room, then the sink, which so never delivers
+    /// what is not yet counted as durable. `first`: the sequence of its first record.
+    fn report(&mut self, first: u64) {
         for core in 0..self.rings.len() {
             let mut tokens: Vec<AckToken> = Vec::new();
             for (batch, _) in self.taken.iter_mut().zip(&self.cores).filter(|(_, of)| **of == core) {
@@ -224,12 +260,43 @@ impl Worker {
                 self.completion.durable(core, tokens);
             }
         }
+        let awaited = self.awaited(first);
         for (batch, core) in self.taken.drain(..).zip(self.cores.drain(..)) {
             if let Some(ring) = self.rings.get(core) {
                 ring.release(batch);
             }
         }
+        self.controls.clear();
+        self.publish(awaited);
         self.answer_asks();
+    }
+
+    /// The records whose publishers wait for Kafka, with the sequences they got.
+    fn awaited(&self, first: u64) -> Vec<Awaited> {
+        let mut awaited = Vec::new();
+        let mut base = first;
+        for (batch, &core) in self.taken.iter().zip(&self.cores) {
+            let core = u8::try_from(core).unwrap_or(u8::MAX);
+            let of_batch = batch.awaited.iter().map(|&(index, token)| {
+                let sequence = base.saturating_add(u64::from(index));
+                Awaited { sequence, core, token }
+            });
+            awaited.extend(of_batch);
+            base = base.saturating_add(u64::from(batch.records));
+        }
+        awaited
+    }
+
+    /// Hands the group to the sink, unless the sink is too far behind to keep it in memory.
+    fn publish(&self, awaited: Vec<Awaited>) {
+        let Some(port) = &self.port else { return };
+        let last = self.writer.last_group();
+        let wanted = !last.sequences.is_empty() && port.wants(last.body.len());
+        let group = wanted.then(|| {
+            let body = last.body.to_vec();
+            Arc::new(Group::new(last.segment_id, last.node, last.sequences, body, port.budget()))
+        });
+        port.publish(group, awaited, self.writer.next_sequence(), self.ticket);
     }
 
     fn answer_asks(&self) {
@@ -240,13 +307,29 @@ impl Worker {
         }
     }
 
+    /// Deletes files now and then; with a target, soon after its floor has moved.
+    fn retain(&mut self) {
+        let floor = self.port.as_ref().map(|port| port.floor());
+        let elapsed = self.retained.at.elapsed();
+        if elapsed < self.retain_every(floor) {
+            return;
+        }
+        self.writer.set_floor(floor);
+        self.writer.retain(unix_ms());
+        self.retained = Retained { at: Instant::now(), floor };
+    }
+
+    fn retain_every(&self, floor: Option<u64>) -> Duration {
+        if floor == self.retained.floor { LogWriter::RETAIN_EVERY } else { FLOOR_EVERY }
+    }
+
     fn sleep(&self) {
         self.shared.waker.going_to_sleep();
-        let work = !self.rings_are_empty() || self.shared.stopping.load(Ordering::SeqCst);
+        let work = !self.rings_are_empty() || self.has_controls() || self.drained() || self.is_stopping();
         // An ask may have come between the last answer and the flag.
         self.answer_asks();
         if !work {
-            thread::park_timeout(LogWriter::RETAIN_EVERY);
+            thread::park_timeout(self.retain_every(self.port.as_ref().map(|port| port.floor())));
         }
         self.shared.waker.awake();
     }

@@ -116,7 +116,10 @@ fn the_fields_of_user_name_and_escapes() {
 #[test]
 fn digits_are_those_of_the_number() {
     let powers = (0..20).map(|power| 10u64.pow(power));
-    for number in powers.flat_map(|power| [power - 1, power, power + 1, power / 7 * 9]).chain([u64::MAX]) {
+    let edges = powers.flat_map(|power| [power - 1, power, power + 1, power / 7 * 9]).chain([u64::MAX]);
+    let low_halves = (0..10_000).map(|low| 1_574_753_020_000 + low);
+    let high_halves = (0..10_000).map(|high| high * 10_000);
+    for number in edges.chain(low_halves).chain(high_halves) {
         let mut out = Vec::new();
         write_digits(&mut out, number);
         assert_eq!(String::from_utf8(out).ok(), Some(number.to_string()));
@@ -150,9 +153,9 @@ proptest! {
     #[test]
     fn strings_are_escaped_as_serde_json_escapes_them(text in any::<String>(), control in "[\\x00-\\x1f\"\\\\a]{0,9}") {
         for text in [text, control] {
-            let mut out = Vec::new();
+            let mut out = b"\"".to_vec();
             write_string(&mut out, &text);
-            prop_assert_eq!(out.len(), string_len(&text));
+            prop_assert_eq!(out.len(), escaped_len(&text) + 2);
             prop_assert_eq!(out.len() == text.len() + 2, !needs_escape(text.as_bytes()));
             prop_assert_eq!(String::from_utf8(out).ok(), serde_json::to_string(&text).ok());
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{EventData, EventKind};
+use crate::rule::Durability;
 
 fn rule(id: u32, waiting_bytes_max: u64) -> Rule {
     let rule = Rule::new(id, "r", EventKind::MessagePublish, "stream").expect("a valid name");
@@ -14,7 +15,7 @@ fn event(payload: &[u8]) -> Event<'_> {
 }
 
 fn new(records: usize, bytes: usize) -> (Producer, Arc<Ring>) {
-    ring(records, bytes, Arc::default())
+    ring(0, (records, bytes), Arc::default(), Arc::new(Accounts::new(1, false)))
 }
 
 /// The log thread: takes everything and makes it durable. Returns the records.
@@ -133,7 +134,7 @@ fn a_queue_without_place_keeps_the_batch_and_says_so() {
     assert_eq!(sequences, (0..BATCHES as u32 + 5).collect::<Vec<_>>());
     ring.release(last);
     assert_eq!(producer.waiting(), (0, 0));
-    assert!(producer.credits.iter().all(|slot| slot.credit.waiting() == 0));
+    assert!(producer.credits.iter().all(|slot| slot.account.waiting_bytes() == 0));
 }
 
 #[test]
@@ -189,4 +190,54 @@ fn a_batch_that_waits_for_a_place_is_called_for_however_large_it_is() {
     assert!(!ring.take_room(), "told once");
     producer.flush();
     assert_eq!(drain(&ring), 6 * BATCHES as u32);
+}
+
+#[test]
+fn a_record_that_needs_more_than_half_is_told_when_it_fits() {
+    let rule = rule(1, 1000);
+    let (mut producer, ring) = new(100, 1000);
+    producer.append(&rule, &event(&[0; 200]), None);
+    producer.flush();
+    for by_rule in [true, false] {
+        let fits = if by_rule { producer.has_room_for(&rule, 800) } else { producer.has_room(1, 800) };
+        assert!(!fits);
+        if by_rule {
+            producer.want_room_for(&rule);
+        } else {
+            producer.want_room();
+        }
+        assert!(!ring.take_room(), "half is free, but it would be refused again: {by_rule}");
+    }
+    assert!(!producer.has_room_for(&rule, 5000), "larger than the limit: only when nothing waits");
+    producer.want_room_for(&rule);
+    assert!(!ring.take_room());
+    drain(&ring);
+    assert!(ring.take_room());
+    assert!(producer.has_room(1, 800) && producer.has_room_for(&rule, 5000));
+}
+
+#[test]
+fn a_token_waits_for_what_the_rule_asks() {
+    let token = |sequence| Some(AckToken { slot: 0, generation: 0, sequence });
+    // Name, target, rule to Kafka, durability, whether it waits for Kafka.
+    let cases = [
+        ("kafka", true, true, Durability::Kafka, true),
+        ("log", true, true, Durability::Log, false),
+        ("no target", false, true, Durability::Kafka, false),
+        ("the rule stays in the log", true, false, Durability::Kafka, false),
+    ];
+    for (name, target, to_kafka, durability, waits) in cases {
+        let accounts = Arc::new(Accounts::new(4, target));
+        let (mut producer, ring) = ring(3, (100, 1 << 20), Arc::default(), accounts);
+        let rule = Rule { durability, to_kafka, ..rule(1, u64::MAX) };
+        producer.append(&rule, &event(b""), None);
+        producer.append(&rule, &event(b""), token(5));
+        producer.flush();
+        let batch = ring.pop().expect("a batch");
+        let expected = AckToken { slot: 0, generation: 0, sequence: 5 };
+        let (durable, awaited) = if waits { (vec![], vec![(1, expected)]) } else { (vec![expected], vec![]) };
+        assert_eq!((batch.tokens.clone(), batch.awaited.clone()), (durable, awaited), "{name}");
+        let cores: Vec<u8> = entry::records(&batch.bytes).map(|(_, _, view)| view.core).collect();
+        assert_eq!(cores, [3, 3], "{name}");
+    }
 }

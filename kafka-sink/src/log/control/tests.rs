@@ -30,6 +30,17 @@ pub(crate) fn floor(floor: u64) -> Control {
     Control::Target(Target { target: KAFKA, cluster: "c".into(), floor, producer: None })
 }
 
+/// Any of them but a dead letter.
+pub(crate) fn any_of(random: u64) -> Control {
+    let (partition, at, len) = (random as u32 % 3, random >> 8 & 63, random >> 16 & 7);
+    match random >> 32 & 3 {
+        0 => partitions(at, partition + 1),
+        1 => intent(partition, at, at + len),
+        2 => cursor(partition, at),
+        _ => floor(at),
+    }
+}
+
 fn dead_letter() -> Control {
     Control::DeadLetter(DeadLetter {
         target: KAFKA,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::control::Control;
 use super::file::Fs;
 use super::reader::{From, Gap, Reader, Record};
 use super::recovery::recover;
@@ -13,10 +14,17 @@ use crate::event::{Event, EventData, EventKind};
 use crate::ring::{AckToken, Batch};
 use crate::rule::Rule;
 
+mod controls;
 mod damage;
+mod dead_letters;
 mod failures;
+mod following;
+mod following_model;
+mod full_disk;
 mod power_cut;
 mod reading;
+mod refusing;
+mod sink;
 mod threads;
 
 const DIR: &str = "/data/log";

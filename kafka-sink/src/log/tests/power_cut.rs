@@ -1,17 +1,21 @@
 //! The power fails, or the process is killed, at every operation of random histories. After the restart everything that was
-//! acknowledged is there, exactly once, in order, under the sequence and offset it was given; then
-//! the history goes on, and the power fails again.
+//! acknowledged is there, exactly once, in order, under the sequence and offset it was given; where
+//! the sink was is known as far as was acknowledged, or as one group more; then the history goes on,
+//! and the power fails again.
 //!
 //! `MILLRACE_SEEDS` sets the number of histories (default 200), `MILLRACE_SEED` picks one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::AddAssign;
 
+use super::super::control::Targets;
+use super::super::control::tests::any_of;
 use super::super::entry::Entry;
 use super::super::format::segment_number;
 use super::super::scan::{Found, Scanner, SegmentFile};
 use super::super::sim::{Fault, Losses, Random, SimFs};
+use super::dead_letters::letter;
 use super::*;
 
 const STREAMS: [&str; 3] = ["message_state", "message_command", "client_connected"];
@@ -25,6 +29,13 @@ struct Model {
     offered: u64,
     /// The run must grow.
     run: u32,
+    /// The sum of all acknowledged controls.
+    targets: Targets,
+    /// Controls that were offered and not acknowledged when the power failed.
+    unacknowledged: Vec<Control>,
+    /// Dead letters: acknowledged, and the next one.
+    set_aside: BTreeSet<u64>,
+    next_letter: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -44,6 +55,8 @@ struct Marks {
     superseded: u64,
     rolled: u64,
     cut_in_recovery: u64,
+    controls: u64,
+    unacknowledged_controls_found: u64,
 }
 
 impl AddAssign for Marks {
@@ -67,6 +80,8 @@ impl AddAssign for Marks {
         self.superseded += other.superseded;
         self.rolled += other.rolled;
         self.cut_in_recovery += other.cut_in_recovery;
+        self.controls += other.controls;
+        self.unacknowledged_controls_found += other.unacknowledged_controls_found;
     }
 }
 
@@ -91,6 +106,8 @@ impl fmt::Display for Marks {
             ("failed operations (EIO, ENOSPC)", self.failed_operations),
             ("segments superseding", self.superseded),
             ("segments rolled", self.rolled),
+            ("controls acknowledged", self.controls),
+            ("controls found though not acknowledged", self.unacknowledged_controls_found),
             ("damage reported", self.damage),
         ];
         for (name, count) in rows {
@@ -105,6 +122,7 @@ fn settings(random: &mut Random) -> LogConfig {
     LogConfig {
         segment_bytes: 4096 + 512 * (2 + random.below(20)),
         fill_step_bytes: 512 * (1 + random.below(12)),
+        reserve_bytes: 4096 * random.below(2),
         ..config()
     }
 }
@@ -122,7 +140,10 @@ fn append_groups(
     for _ in 0..groups {
         let mut batches = Vec::new();
         let mut texts = Vec::new();
-        for _ in 0..=random.below(2) {
+        let controls = random_controls(model, random);
+        let batch_count =
+            random.below(if controls.is_empty() { 2 } else { 3 }) + u64::from(controls.is_empty());
+        for _ in 0..batch_count {
             let mut batch = Batch::default();
             for _ in 0..=random.below(4) {
                 let stream = random.below(STREAMS.len() as u64) as usize;
@@ -136,19 +157,63 @@ fn append_groups(
         }
         let first = writer.next_sequence();
         let mut attempts = 0;
-        while writer.append_group(NOW, &batches, &[]).is_err() {
+        model.unacknowledged.clone_from(&controls);
+        let append = |writer: &mut LogWriter, attempts: u64| {
+            // A reserve that was given up may come back at once.
+            let now = NOW + 10_000 * attempts;
+            if batches.is_empty() {
+                return writer.append_controls(now, &controls);
+            }
+            writer.append_group(now, &batches, &controls)
+        };
+        while append(writer, attempts).is_err() {
             attempts += 1;
             if fs.is_off() || attempts > 20 {
                 return;
             }
         }
         marks.superseded += u64::from(attempts > 0);
+        marks.controls += controls.len() as u64;
+        for control in std::mem::take(&mut model.unacknowledged) {
+            model.targets.apply(&control);
+            if let Control::DeadLetter(letter) = control {
+                model.set_aside.insert(letter.sequence);
+            }
+        }
+        assert_eq!(*writer.targets(), model.targets);
         for (index, text) in texts.into_iter().enumerate() {
             let known = model.acknowledged.insert(first + index as u64, text);
             assert_eq!(known, None, "a sequence was given twice");
             marks.acknowledged += 1;
         }
     }
+}
+
+/// Up to three controls. A dead letter that was not acknowledged comes again first.
+fn random_controls(model: &mut Model, random: &mut Random) -> Vec<Control> {
+    let count = random.below(4);
+    let mut controls: Vec<_> = (0..count).map(|_| any_of(random.next_u64())).collect();
+    if model.set_aside.contains(&model.next_letter) {
+        model.next_letter += 1;
+    }
+    if random.one_in(8) {
+        controls.push(letter(model.next_letter, "set aside"));
+    }
+    controls
+}
+
+/// Where the sink was: what was acknowledged, or with it the last group that was not.
+fn check_targets(writer: &LogWriter, model: &mut Model, marks: &mut Marks) {
+    let found = writer.targets();
+    if *found != model.targets {
+        let mut later = model.targets.clone();
+        model.unacknowledged.iter().for_each(|control| later.apply(control));
+        assert_eq!(*found, later, "acknowledged: {:?}", model.targets);
+        marks.unacknowledged_controls_found += 1;
+    }
+    // The start of the new segment repeats it.
+    model.targets = found.clone();
+    model.unacknowledged.clear();
 }
 
 /// The records of all segments that count, by sequence, straight from the files.
@@ -207,6 +272,10 @@ fn check(fs: &SimFs, model: &mut Model, seed: u64, marks: &mut Marks) {
         assert!(found.contains_key(sequence), "seed {seed}: acknowledged {sequence} ({topic}) is lost");
         marks.found += 1;
     }
+    let set_aside = super::dead_letters::sequences(fs);
+    assert!(set_aside.values().all(|&count| count == 1), "seed {seed}: {set_aside:?}");
+    let lost: Vec<_> = model.set_aside.iter().filter(|&it| !set_aside.contains_key(it)).collect();
+    assert!(lost.is_empty(), "seed {seed}: {lost:?} of {:?} are not in the file", model.set_aside);
     for (stream, expected) in by_stream {
         for (index, (offset, _)) in expected.iter().enumerate() {
             assert_eq!(*offset, index as u64, "seed {seed}: offsets of {stream} count from 0");
@@ -236,6 +305,7 @@ fn restart(fs: &SimFs, config: &LogConfig, model: &mut Model, marks: &mut Marks)
             marks.torn_bytes += recovery.torn_bytes;
             let last = model.acknowledged.keys().next_back();
             assert!(last.is_none_or(|&last| recovery.next_sequence > last), "no sequence is reused");
+            check_targets(&writer, model, marks);
             Some(writer)
         }
         Err(_) if fs.is_off() => None,
@@ -376,6 +446,7 @@ fn whatever_was_acknowledged_survives_a_power_cut_at_any_operation() {
             ("superseding segment", marks.superseded),
             ("rolled segment", marks.rolled),
             ("cut in recovery", marks.cut_in_recovery),
+            ("controls found though not acknowledged", marks.unacknowledged_controls_found),
             ("record found though not acknowledged", marks.unacknowledged_found),
         ];
         for (name, count) in rare {

@@ -12,12 +12,12 @@ use super::*;
 use crate::ring::{Completion, Producer};
 
 /// Collects what is reported and tells the cores by a channel.
-struct Collector {
-    tokens: Vec<Mutex<Vec<AckToken>>>,
-    room: Vec<Mutex<mpsc::Sender<()>>>,
+pub(super) struct Collector {
+    pub(super) tokens: Vec<Mutex<Vec<AckToken>>>,
+    pub(super) room: Vec<Mutex<mpsc::Sender<()>>>,
 }
 
-fn collector(cores: usize) -> (Arc<Collector>, Vec<mpsc::Receiver<()>>) {
+pub(super) fn collector(cores: usize) -> (Arc<Collector>, Vec<mpsc::Receiver<()>>) {
     let (room, woken): (Vec<_>, Vec<_>) = (0..cores).map(|_| mpsc::channel()).unzip();
     let tokens = (0..cores).map(|_| Mutex::default()).collect();
     (Arc::new(Collector { tokens, room: room.into_iter().map(Mutex::new).collect() }), woken)
@@ -36,11 +36,11 @@ impl Completion for Collector {
 }
 
 impl Collector {
-    fn count(&self, core: usize) -> usize {
+    pub(super) fn count(&self, core: usize) -> usize {
         self.tokens[core].lock().len()
     }
 
-    fn wait_for(&self, core: usize, count: usize) {
+    pub(super) fn wait_for(&self, core: usize, count: usize) {
         let until = Instant::now() + Duration::from_secs(20);
         while self.count(core) < count {
             assert!(Instant::now() < until, "{} of {count} after 20 s", self.count(core));
@@ -49,7 +49,7 @@ impl Collector {
     }
 }
 
-fn token(sequence: u32) -> Option<AckToken> {
+pub(super) fn token(sequence: u32) -> Option<AckToken> {
     Some(AckToken { slot: 1, generation: 2, sequence })
 }
 

@@ -1,0 +1,41 @@
+//! Wakes the log thread, at the price of a system call only when it sleeps.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::thread::Thread;
+
+/// Shared by the log thread and all that have news for it.
+#[derive(Default)]
+pub(crate) struct Waker {
+    sleeping: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Waker {
+    /// Called once by the log thread, before it sleeps for the first time.
+    pub(crate) fn register(&self) {
+        let _ = self.thread.set(std::thread::current());
+    }
+
+    /// The log thread says it is about to sleep. It must look at everything that may wake it once
+    /// more after this.
+    pub(crate) fn going_to_sleep(&self) {
+        self.sleeping.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn awake(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn wake(&self) {
+        // Pairs with `going_to_sleep`: either we see the flag, or the sleeper sees our push.
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed)
+            && self.sleeping.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
