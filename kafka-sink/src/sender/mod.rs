@@ -536,4 +536,4 @@ impl Sender {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -216,8 +216,7 @@ impl Partition {
         if item.sequence < self.position {
             return false;
         }
-        let is_suspect =
-            self.suspect.is_some_and(|(from, until)| (from..=until).contains(&item.sequence));
+        let is_suspect = self.suspect.is_some_and(|(from, until)| (from..=until).contains(&item.sequence));
         if let Some(suspect) = &mut self.suspect {
             suspect.0 = suspect.0.max(item.sequence.saturating_add(1));
         }

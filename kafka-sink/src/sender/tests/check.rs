@@ -123,8 +123,15 @@ impl Checks {
             assert!(!self.dead.contains_key(&item.sequence), "{} was set aside", item.sequence);
         }
         let intent = self.intents.get(&(part.of.topic.clone(), part.of.partition as u32));
-        let said = intent.map(|it| (it.producer, it.base_sequence as i32, it.count as usize, it.first, it.last));
-        let is = (part.producer, part.base_sequence, sequences.len(), sequences[0], sequences[sequences.len() - 1]);
+        let said =
+            intent.map(|it| (it.producer, it.base_sequence as i32, it.count as usize, it.first, it.last));
+        let is = (
+            part.producer,
+            part.base_sequence,
+            sequences.len(),
+            sequences[0],
+            sequences[sequences.len() - 1],
+        );
         assert_eq!(said, Some(is), "sent without its intent: {:?}", part.of);
         let name = (part.of.topic.clone(), part.of.partition, part.producer, part.base_sequence);
         let attempts = self.attempts.entry(name).or_default();
@@ -196,7 +203,10 @@ impl Checks {
         assert!(floor <= log.durable);
         let from = log.floor.max(self.first_start.unwrap_or(0));
         for (&sequence, truth) in log.truths.range(from..floor.max(from)) {
-            assert!(self.is_done(sequence, truth, kafka), "the floor {floor} is above {sequence}, which is not in Kafka");
+            assert!(
+                self.is_done(sequence, truth, kafka),
+                "the floor {floor} is above {sequence}, which is not in Kafka"
+            );
         }
     }
 

@@ -42,6 +42,17 @@ struct Stored {
     body: Vec<u8>,
 }
 
+/// Where the log is kept, if not in memory alone.
+pub(crate) trait Disk {
+    /// False: the power is gone, and this may be on the medium or not.
+    fn append(&mut self, body: &[u8], records: u32, controls: &[Control]) -> bool;
+    /// Groups below `durable`.
+    fn read(&mut self, from: u64, durable: u64, bytes: usize, budget: &Arc<AtomicUsize>) -> Vec<Arc<Group>>;
+    fn set_floor(&mut self, floor: u64);
+    /// A start after a power cut or a kill: the sequence that the next record gets, and the state.
+    fn restart(&mut self) -> (u64, TargetState);
+}
+
 struct Writing {
     done_at: u64,
     stored: Stored,
@@ -78,6 +89,9 @@ pub(crate) struct Log {
     pub(crate) forgets_one_in: u64,
     pub(crate) tail_bytes_max: usize,
     pub(crate) budget: Arc<AtomicUsize>,
+    pub(crate) disk: Option<Box<dyn Disk>>,
+    /// The disk takes nothing any more.
+    pub(crate) is_off: bool,
     random: Random,
 }
 
@@ -103,6 +117,8 @@ impl Log {
             forgets_one_in: 0,
             tail_bytes_max: 1 << 20,
             budget: Arc::default(),
+            disk: None,
+            is_off: false,
             random: Random::new(seed ^ 0x0106),
         }
     }
@@ -116,6 +132,13 @@ impl Log {
         self.waiting_controls.extend(controls);
         self.next_ticket += 1;
         self.next_ticket - 1
+    }
+
+    pub(crate) fn set_floor(&mut self, floor: u64) {
+        self.floor = floor;
+        if let Some(disk) = &mut self.disk {
+            disk.set_floor(floor);
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -169,6 +192,13 @@ impl Log {
     /// The group is durable, once its time has come.
     pub(crate) fn finish(&mut self, now_ms: u64) -> Option<News> {
         let writing = self.writing.take_if(|writing| writing.done_at <= now_ms)?;
+        if let Some(disk) = &mut self.disk
+            && !disk.append(&writing.stored.body, writing.truths.len() as u32, &writing.controls)
+        {
+            self.is_off = true;
+            self.writing = Some(Writing { done_at: u64::MAX, ..writing });
+            return None;
+        }
         Some(self.complete(writing))
     }
 
@@ -179,7 +209,9 @@ impl Log {
         for control in &controls {
             self.controls.push(match control {
                 // The record is not part of the entry, and would hold its group.
-                Control::DeadLetter(letter) => Control::DeadLetter(DeadLetter { record: None, ..letter.clone() }),
+                Control::DeadLetter(letter) => {
+                    Control::DeadLetter(DeadLetter { record: None, ..letter.clone() })
+                }
                 control => control.clone(),
             });
         }
@@ -199,7 +231,10 @@ impl Log {
     }
 
     /// Durable groups that hold records from `from` on; those below the floor are gone.
-    pub(crate) fn read(&self, from: u64, bytes_max: usize) -> Vec<Arc<Group>> {
+    pub(crate) fn read(&mut self, from: u64, bytes_max: usize) -> Vec<Arc<Group>> {
+        if let Some(disk) = &mut self.disk {
+            return disk.read(from, self.durable, bytes_max, &self.budget);
+        }
         let mut groups: Vec<Arc<Group>> = Vec::new();
         let mut bytes = 0;
         for stored in &self.stored {
@@ -213,15 +248,37 @@ impl Log {
 
     /// The process ends. What is not durable is lost, but what is being written may have made it;
     /// then these are its controls, which nobody has been told of.
-    pub(crate) fn crash(&mut self) -> Vec<Control> {
+    pub(crate) fn crash(&mut self) -> (Vec<Control>, TargetState) {
         self.waiting.clear();
         self.waiting_controls.clear();
         self.next_ticket = 0;
         let writing = self.writing.take();
-        match writing {
-            Some(writing) if self.random.one_in(2) => self.complete(writing).controls,
+        let Some(disk) = &mut self.disk else {
+            let controls = match writing {
+                Some(writing) if self.random.one_in(2) => self.complete(writing).controls,
+                _ => Vec::new(),
+            };
+            return (controls, self.state());
+        };
+        let (next, state) = disk.restart();
+        self.is_off = false;
+        let controls = match writing {
+            Some(writing) if next > self.durable => {
+                assert_eq!(next, writing.stored.sequences.end, "all of a group or nothing");
+                self.complete(writing).controls
+            }
+            // Controls alone have made it if the state is no other with them.
+            Some(writing) if writing.truths.is_empty() => {
+                let is_in = |targets: &Targets| targets.targets.get(&KAFKA) == Some(&state);
+                let mut with = Targets::default();
+                with.targets.insert(KAFKA, state.clone());
+                writing.controls.iter().for_each(|control| with.apply(control));
+                if is_in(&with) { writing.controls } else { Vec::new() }
+            }
             _ => Vec::new(),
-        }
+        };
+        assert_eq!(next, self.durable, "sequences go on where they were");
+        (controls, state)
     }
 
     /// What a start finds: the sum that a segment begins with, and what came after it.

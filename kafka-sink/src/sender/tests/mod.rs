@@ -2,10 +2,11 @@
 //!
 //! - `kafka`: the model; `log`: a log in memory; `world`: both and the machine in one time.
 //! - `check`: what must hold whatever happens.
-//! - `simulation`: random histories.
+//! - `simulation`: random histories; `tables`: cases by name.
 
 mod check;
-mod kafka;
-mod log;
+pub(crate) mod kafka;
+pub(crate) mod log;
 mod simulation;
-mod world;
+mod tables;
+pub(crate) mod world;

@@ -134,6 +134,9 @@ impl World {
             while self.step(next) {}
             self.now_ms = next;
             self.turn();
+            if self.log.is_off {
+                self.crash();
+            }
             assert!(self.now_ms < until, "it does not get on: {}", self.stuck());
         }
         self.checks.drained(&self.log, &self.kafka);
@@ -162,7 +165,7 @@ impl World {
         let deadline = self.sender.deadline().map(|at| BEGIN + (at.as_micros() as u64).div_ceil(1000));
         let read = self.reads.keys().next().map(|key| key.0);
         let next = [self.kafka.next_ms(), self.log.next_ms(), read, deadline].into_iter().flatten().min();
-        let Some(next) = next.filter(|&next| next <= until) else { return false };
+        let Some(next) = next.filter(|&next| next <= until && !self.log.is_off) else { return false };
         if next > self.now_ms {
             self.now_ms = next;
             self.polls_at_once = 0;
@@ -182,7 +185,8 @@ impl World {
         while let Some(entry) = self.reads.first_entry().filter(|entry| entry.key().0 <= self.now_ms) {
             let (reader, from) = entry.remove();
             let fails = self.kafka.faults.not_sent > 0 && self.random.one_in(30);
-            let read = if fails { Err("no such file".to_owned()) } else { Ok(self.log.read(from, READ_BYTES)) };
+            let read =
+                if fails { Err("no such file".to_owned()) } else { Ok(self.log.read(from, READ_BYTES)) };
             self.sender.read_done(now, reader, read);
         }
         for (life, id, outcome) in self.kafka.run(self.now_ms) {
@@ -221,7 +225,10 @@ impl World {
             Action::Request(id, Request::Produce { node, parts, .. }) => {
                 for Part { of, producer, base_sequence, records, stamp_ms } in parts {
                     let records: Vec<u64> = records.iter().map(|item| item.sequence).collect();
-                    println!("{at:>8} {id:?} {} {}: {} {} {base_sequence} {records:?} {stamp_ms:?} to {node}", of.topic, of.partition, producer.id, producer.epoch);
+                    println!(
+                        "{at:>8} {id:?} {} {}: {} {} {base_sequence} {records:?} {stamp_ms:?} to {node}",
+                        of.topic, of.partition, producer.id, producer.epoch
+                    );
                 }
             }
             Action::Submit(controls) => {
@@ -266,7 +273,7 @@ impl World {
             }
             Action::Floor(floor) => {
                 self.checks.floor(floor, &self.log, &self.kafka);
-                self.log.floor = floor;
+                self.log.set_floor(floor);
             }
             Action::Say(notice) => {
                 self.checks.said(&notice);
@@ -282,11 +289,10 @@ impl World {
         }
         self.kafka.disconnect(self.life);
         self.reads.clear();
-        let controls = self.log.crash();
+        let (controls, state) = self.log.crash();
         self.checks.durable(&controls);
         self.life += 1;
         self.settings.seed = self.random.next_u64();
-        let state = self.log.state();
         self.settings.earliest = self.log.floor;
         self.sender = Sender::new(self.settings.clone(), &state, self.log.budget.clone());
         self.begin_life(&state);
@@ -296,6 +302,11 @@ impl World {
         self.checks.begin_life(state, &self.log, self.settings.floor.max(self.settings.earliest));
         let now = self.now();
         self.sender.durable(now, self.log.durable, 0);
+    }
+
+    /// Keeps the log on a disk, from the beginning.
+    pub(crate) fn keep_on(&mut self, disk: Box<dyn super::log::Disk>) {
+        self.log.disk = Some(disk);
     }
 
     /// A history: traffic, faults and crashes, then peace until everything is delivered.
@@ -313,7 +324,7 @@ impl World {
                 let ms = self.random.below(long);
                 self.run_for(ms);
             }
-            if self.life < crashes {
+            if self.life < crashes || self.log.is_off {
                 self.crash();
             }
         }

@@ -29,9 +29,11 @@ impl Kafka {
         Ok(match request {
             Request::Metadata { topics } => Answer::Metadata(self.metadata(topics)),
             Request::CreateTopic { topic, partitions, .. } => {
-                let error = self.create_errors.pop_front().or(error).unwrap_or_else(|| {
-                    if self.topics.contains_key(topic) { 36 } else { 0 }
-                });
+                let error = self
+                    .create_errors
+                    .pop_front()
+                    .or(error)
+                    .unwrap_or_else(|| if self.topics.contains_key(topic) { 36 } else { 0 });
                 if error == 0 {
                     self.create(topic, if *partitions < 0 { 3 } else { *partitions as usize });
                 }
@@ -156,7 +158,12 @@ impl Kafka {
         Produced { error, offset, offenders, text: (error != 0).then(|| format!("model: {error}")) }
     }
 
-    fn judge(&mut self, node: i32, part: &Part, late: bool) -> Result<u64, (i16, Vec<(u32, Option<String>)>)> {
+    fn judge(
+        &mut self,
+        node: i32,
+        part: &Part,
+        late: bool,
+    ) -> Result<u64, (i16, Vec<(u32, Option<String>)>)> {
         let plain = |error: i16| (error, Vec::new());
         let meet = self.meets.get_mut(&part.of).and_then(|meets| meets.pop_front());
         self.led_by(node, &part.of).map_err(plain)?;
@@ -216,7 +223,8 @@ impl Kafka {
         }
         let offends = |item: &&Item| uid_of(item.entry()) & REFUSED != 0;
         if part.records.iter().any(|item| offends(&item)) {
-            let named = part.records.iter().enumerate().filter(|(_, item)| topic.names_offenders && offends(item));
+            let named =
+                part.records.iter().enumerate().filter(|(_, item)| topic.names_offenders && offends(item));
             let reason = || Some("refused by the topic's rules".to_owned());
             return Err((87, named.map(|(index, _)| (index as u32, reason())).collect()));
         }

@@ -263,18 +263,17 @@ impl Kafka {
         let faults = self.faults;
         let mut bound = faults.not_sent;
         let not_sent = dice < bound;
-        for (rate, of) in [
-            (faults.lost, Fate::Lost),
-            (faults.unanswered, Fate::Unanswered),
-            (faults.late, Fate::Late),
-        ] {
+        for (rate, of) in
+            [(faults.lost, Fate::Lost), (faults.unanswered, Fate::Unanswered), (faults.late, Fate::Late)]
+        {
             if dice >= bound && dice < bound + rate && scripted.is_none() {
                 fate = of;
             }
             bound += rate;
         }
         let flight = self.next;
-        self.flights.insert(flight, Flight { life, id, request, over: false, carried_out: fate == Fate::Lost, fate });
+        self.flights
+            .insert(flight, Flight { life, id, request, over: false, carried_out: fate == Fate::Lost, fate });
         let to = 1 + self.delay();
         if !reachable || (not_sent && scripted.is_none()) {
             self.marks.not_sent += 1;
@@ -448,12 +447,11 @@ impl Kafka {
     /// Whether a batch for the partition is on its way, or was asked for or written lately.
     fn is_busy(&self, of: &TopicPartition) -> bool {
         let lately = self.touched.get(of).is_some_and(|&at| self.now_ms < at + 10_000);
-        lately
-            || self.steps.values().any(|step| {
-                let Step::Execute(flight) = step else { return false };
-                let request = self.flights.get(flight).map(|flight| &flight.request);
-                matches!(request, Some(Request::Produce { parts, .. }) if parts.iter().any(|part| part.of == *of))
-            })
+        lately || self.steps.values().any(|step| {
+            let Step::Execute(flight) = step else { return false };
+            let request = self.flights.get(flight).map(|flight| &flight.request);
+            matches!(request, Some(Request::Produce { parts, .. }) if parts.iter().any(|part| part.of == *of))
+        })
     }
 }
 

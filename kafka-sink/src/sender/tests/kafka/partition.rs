@@ -172,7 +172,12 @@ impl Partition {
     }
 
     /// Looks through the headers of what consumers can see.
-    pub(crate) fn find(&self, from: Option<u64>, producer: ProducerId, base: i32) -> Result<Option<u64>, i16> {
+    pub(crate) fn find(
+        &self,
+        from: Option<u64>,
+        producer: ProducerId,
+        base: i32,
+    ) -> Result<Option<u64>, i16> {
         let from = from.unwrap_or(self.start);
         if from < self.start || from > self.end() {
             return Err(OUT_OF_RANGE);
