@@ -299,6 +299,11 @@ impl World {
     }
 
     fn begin_life(&mut self, state: &TargetState) {
+        // What the log says of the floor holds from the start.
+        if state.floor() > self.log.floor {
+            self.checks.floor(state.floor(), &self.log, &self.kafka);
+            self.log.set_floor(state.floor());
+        }
         self.checks.begin_life(state, &self.log, self.settings.floor.max(self.settings.earliest));
         let now = self.now();
         self.sender.durable(now, self.log.durable, 0);
