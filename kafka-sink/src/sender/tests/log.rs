@@ -115,7 +115,7 @@ impl Log {
             durable: first,
             floor: 0,
             forgets_one_in: 0,
-            tail_bytes_max: 1 << 20,
+            tail_bytes_max: 64 << 10,
             budget: Arc::default(),
             disk: None,
             is_off: false,

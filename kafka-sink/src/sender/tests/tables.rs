@@ -3,6 +3,7 @@
 use super::kafka::{Meet, REFUSED};
 use super::log::Offered;
 use super::world::{World, settings};
+use crate::sender::Settings;
 use crate::sender::notice::Notice;
 
 fn one_topic(partitions: usize) -> World {
@@ -193,4 +194,70 @@ fn a_topic_grows_once_all_before_is_delivered() {
     assert!(world.said(|notice| matches!(notice, Notice::Grown { was: 2, is: 5, .. })));
     let used = world.kafka.seen("state").iter().filter(|(_, records)| !records.is_empty()).count();
     assert!(used > 2, "{used}");
+}
+
+#[test]
+fn another_topic_or_cluster_of_the_same_name_is_named_and_delivery_goes_on() {
+    for (name, is_cluster) in [("topic", false), ("cluster", true)] {
+        for crash in [false, true] {
+            let mut world = one_topic(2);
+            for index in 0..20 {
+                world.offer("state", &format!("lock-{index}"));
+            }
+            world.drain(60_000);
+            if is_cluster {
+                world.kafka.replace();
+            } else {
+                world.kafka.recreate("state", None);
+            }
+            if crash {
+                world.crash();
+            }
+            world.run_for(60_000);
+            for index in 0..20 {
+                world.offer("state", &format!("lock-{index}"));
+            }
+            world.drain(60_000);
+            let is_named = world.said(|notice| match notice {
+                Notice::OtherCluster { .. } => is_cluster,
+                Notice::Recreated { .. } => !is_cluster,
+                _ => false,
+            });
+            assert!(is_named, "{name}, crash: {crash}");
+            assert_eq!(world.checks.possibly_repeated, 0, "{name}: nothing was on its way");
+        }
+    }
+}
+
+#[test]
+fn a_target_that_starts_with_the_latest_leaves_out_what_was_there() {
+    for floor in [0, 20] {
+        let earliest = settings(&["state"]);
+        let settings = Settings { floor, ..earliest.clone() };
+        // As if the target were configured after these.
+        let mut world = World::new(1, earliest, 0).with_backlog("state", 20, settings);
+        world.kafka.create("state", 1);
+        world.offer("state", "lock");
+        world.drain(60_000);
+        let (_, records) = &world.kafka.seen("state")[0];
+        assert_eq!(records.len() as u64, 21 - floor);
+    }
+}
+
+#[test]
+fn while_kafka_is_down_memory_is_bounded_and_everything_goes_afterwards() {
+    let mut world = one_topic(3);
+    for node in 1..=3 {
+        world.kafka.set_up(node, false);
+    }
+    for index in 0..3000 {
+        let key = format!("lock-{}", index % 50);
+        world.offer_as(Offered { key, payload: 200, awaited: false, ..record(0, world.now_ms, 0) });
+        world.run_for(10);
+    }
+    assert!(world.said(|notice| matches!(notice, Notice::Unreachable { .. })));
+    world.kafka.settle(world.now_ms);
+    world.drain(300_000);
+    // Half a megabyte waited, the bound is 64 KiB.
+    assert!(world.checks.held_most < 128 << 10, "{} bytes", world.checks.held_most);
 }

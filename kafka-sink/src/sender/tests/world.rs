@@ -309,6 +309,28 @@ impl World {
         self.sender.durable(now, self.log.durable, 0);
     }
 
+    /// A log with records from before there was a target, and a machine that finds them.
+    pub(crate) fn with_backlog(mut self, topic: &str, records: usize, settings: Settings) -> World {
+        for _ in 0..records {
+            self.offer(topic, "lock");
+        }
+        while !self.log.is_idle() {
+            self.log.begin(self.now_ms);
+            self.now_ms += 1000;
+            let _ = self.log.finish(self.now_ms);
+        }
+        let mut world = World::new(1, settings.clone(), 0);
+        world.now_ms = self.now_ms;
+        world.log = self.log;
+        world.next_uid = self.next_uid;
+        world.log.controls.clear();
+        world.checks = Checks::default();
+        let state = TargetState::default();
+        world.sender = Sender::new(settings, &state, world.log.budget.clone());
+        world.begin_life(&state);
+        world
+    }
+
     /// Keeps the log on a disk, from the beginning.
     pub(crate) fn keep_on(&mut self, disk: Box<dyn super::log::Disk>) {
         self.log.disk = Some(disk);
