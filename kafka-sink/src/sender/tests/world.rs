@@ -319,16 +319,12 @@ impl World {
             self.now_ms += 1000;
             let _ = self.log.finish(self.now_ms);
         }
-        let mut world = World::new(1, settings.clone(), 0);
-        world.now_ms = self.now_ms;
-        world.log = self.log;
-        world.next_uid = self.next_uid;
-        world.log.controls.clear();
-        world.checks = Checks::default();
         let state = TargetState::default();
-        world.sender = Sender::new(settings, &state, world.log.budget.clone());
-        world.begin_life(&state);
-        world
+        self.sender = Sender::new(settings.clone(), &state, self.log.budget.clone());
+        self.settings = settings;
+        self.checks = Checks::default();
+        self.begin_life(&state);
+        self
     }
 
     /// Keeps the log on a disk, from the beginning.

@@ -18,6 +18,9 @@ const UNSURE: [i16; 4] = [7, 13, 20, 56];
 /// Codes that pass, of other requests.
 const OTHER: [i16; 5] = [3, 5, 6, 7, 14];
 
+/// A code, and the records that caused it with the reason.
+type Refusal = (i16, Vec<(u32, Option<String>)>);
+
 /// What a record of the harness carries: the last eight bytes of its payload, and so of its entry.
 pub(crate) fn uid_of(entry: &[u8]) -> u64 {
     entry.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
@@ -158,12 +161,7 @@ impl Kafka {
         Produced { error, offset, offenders, text: (error != 0).then(|| format!("model: {error}")) }
     }
 
-    fn judge(
-        &mut self,
-        node: i32,
-        part: &Part,
-        late: bool,
-    ) -> Result<u64, (i16, Vec<(u32, Option<String>)>)> {
+    fn judge(&mut self, node: i32, part: &Part, late: bool) -> Result<u64, Refusal> {
         let plain = |error: i16| (error, Vec::new());
         let meet = self.meets.get_mut(&part.of).and_then(|meets| meets.pop_front());
         self.led_by(node, &part.of).map_err(plain)?;
@@ -212,7 +210,7 @@ impl Kafka {
     }
 
     /// As `LogValidator` does, which comes before a look at the sequence.
-    fn validate(&self, part: &Part) -> Result<(), (i16, Vec<(u32, Option<String>)>)> {
+    fn validate(&self, part: &Part) -> Result<(), Refusal> {
         let topic = &self.topics[&part.of.topic];
         let bytes: usize = part.records.iter().map(|item| item.entry().len()).sum();
         if bytes > topic.bytes_max {

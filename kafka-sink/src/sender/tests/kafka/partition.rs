@@ -240,11 +240,6 @@ impl Partition {
         expired.len()
     }
 
-    /// Kafka's retention took everything below `start`: it cannot be fetched. A consumer had seen it.
-    pub(crate) fn delete_before(&mut self, start: u64) {
-        self.start = self.start.max(start.min(self.watermark));
-    }
-
     /// What a consumer of the whole partition has seen.
     pub(crate) fn seen(&self) -> impl Iterator<Item = Record> + '_ {
         self.log.iter().flat_map(|batch| batch.records.iter().copied())

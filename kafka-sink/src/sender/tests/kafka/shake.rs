@@ -122,12 +122,6 @@ impl Kafka {
         self.marks.recreated += 1;
     }
 
-    /// Deleted.
-    pub(crate) fn delete(&mut self, name: &str) {
-        let old = self.topics.remove(name).expect("the topic is there");
-        self.bury(name, old.partitions);
-    }
-
     fn bury(&mut self, name: &str, mut partitions: Vec<Partition>) {
         self.lose_late_ones();
         for partition in &mut partitions {
