@@ -255,16 +255,23 @@ impl Sender {
                 topic.id = [0; 16];
                 topic.insync_asked = false;
             }
-            let partitions = self.topics.get(topic).map_or(0, |topic| topic.partitions.len());
-            for partition in 0..partitions {
-                let part = PartRef { topic, partition };
-                self.give_batch_up(part, "the cluster is another one");
-                if let Some(partition) = self.part(part) {
-                    partition.offset = None;
-                    partition.offset_asked = false;
-                    partition.producer = None;
-                    partition.leader = None;
-                }
+            self.begin_anew(topic, "the cluster is another one");
+            for partition in self.topics.get_mut(topic).into_iter().flat_map(|topic| &mut topic.partitions) {
+                partition.leader = None;
+            }
+        }
+    }
+
+    /// Offsets and producers of the topic's partitions were of something that is gone.
+    fn begin_anew(&mut self, topic: usize, why: &'static str) {
+        let partitions = self.topics.get(topic).map_or(0, |topic| topic.partitions.len());
+        for partition in 0..partitions {
+            let part = PartRef { topic, partition };
+            self.give_batch_up(part, why);
+            if let Some(partition) = self.part(part) {
+                partition.offset = None;
+                partition.offset_asked = false;
+                partition.producer = None;
             }
         }
     }
@@ -273,12 +280,19 @@ impl Sender {
     /// an attempt that may have been taken count as possibly repeated.
     pub(super) fn give_batch_up(&mut self, part: PartRef, why: &'static str) {
         let Some(partition) = self.part(part) else { return };
+        if matches!(partition.state, State::SettingAside { .. }) {
+            // Its record is in the dead-letter file and goes nowhere else.
+            return;
+        }
         partition.request = None;
         partition.state = State::Idle;
         let Some(batch) = partition.batch.take() else { return };
         if batch.unsure || batch.sent {
             let (of, records) = (partition.of.clone(), batch.count());
             let tally = super::flow::tally(&batch.items);
+            if let Some(last) = batch.last().filter(|_| !batch.is_whole()) {
+                partition.suspect = Some((partition.position, last));
+            }
             partition.put_back(batch.items.into_iter());
             self.actions.push(Action::PossiblyRepeated(tally));
             self.say(Notice::PossiblyRepeated { of, records, why });
@@ -290,6 +304,8 @@ impl Sender {
 
     fn topic_metadata(&mut self, now: Now, index: usize, is: TopicMetadata) {
         let (target, main) = (self.settings.target, self.feed.main);
+        // Behind everything that may have been spread by the old count, also by an earlier run.
+        let unspread = main.max(self.feed.durable);
         let Some(topic) = self.topics.get_mut(index) else { return };
         let was = topic.known;
         match is.error {
@@ -319,13 +335,11 @@ impl Sender {
         topic.known = Known::Present;
         let mut notices = Vec::new();
         let mut is_changed = false;
+        let mut is_recreated = false;
         if is.id != [0; 16] && is.id != topic.id {
             if topic.id != [0; 16] {
+                is_recreated = true;
                 notices.push(Notice::Recreated { topic: Arc::clone(&topic.name) });
-                for partition in &mut topic.partitions {
-                    // Its offsets begin anew.
-                    (partition.offset, partition.offset_asked) = (None, false);
-                }
             }
             topic.id = is.id;
             is_changed = true;
@@ -341,7 +355,7 @@ impl Sender {
             is_changed = true;
         } else if count > has && topic.growth.is_none_or(|(_, to)| to != count) {
             // A second growth before the first is through only changes where it leads.
-            let from = topic.growth.map_or(main, |(from, _)| from);
+            let from = topic.growth.map_or(unspread, |(from, _)| from);
             topic.growth = Some((from, count));
             notices.push(Notice::Grown { topic: Arc::clone(&topic.name), was: has, is: count });
         }
@@ -356,6 +370,12 @@ impl Sender {
         let entry = topic.partitions_entry(target).filter(|_| is_changed);
         self.controls.extend(entry.map(Control::Partitions));
         notices.into_iter().for_each(|notice| self.say(notice));
+        if is_recreated {
+            // What the old topic's requests still out there could do to the new one, they do under
+            // the old producer.
+            self.cluster.producer = None;
+            self.begin_anew(index, "the topic was created anew");
+        }
         if is_leaderless {
             self.cluster.refresh(now);
         }

@@ -209,7 +209,10 @@ impl Sender {
                     rule: record.rule,
                     core: record.core,
                 };
-                to.push(item, now.mono);
+                let tally = super::flow::tally(std::slice::from_ref(&item));
+                if to.push(item, now.mono) {
+                    self.actions.push(Action::PossiblyRepeated(tally));
+                }
                 if !std::mem::replace(&mut to.is_ready, true) {
                     self.ready.push_back(PartRef { topic: index, partition });
                 }
@@ -238,7 +241,7 @@ impl Sender {
             let is_through = topic.partitions.iter().all(|partition| {
                 partition.is_drained() && (partition.fed_by == FedBy::Main || partition.position >= from)
             });
-            if !is_through {
+            if !is_through || self.feed.main < from {
                 continue;
             }
             topic.growth = None;

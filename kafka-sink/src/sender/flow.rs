@@ -121,6 +121,9 @@ impl Sender {
                 old: None,
                 unsure: false,
                 verified: false,
+                stands: false,
+                searched: false,
+                haunted: false,
                 stamp_ms: None,
                 sent: false,
                 corrupt: false,
@@ -159,6 +162,9 @@ impl Sender {
         } else if partition.state == (State::SettingAside { ticket }) {
             partition.state = State::Idle;
             let Some(batch) = partition.batch.take() else { return };
+            if batch.haunted {
+                self.next_epoch(part, batch.producer);
+            }
             self.let_go(now, part, &batch, true);
         }
     }
@@ -292,7 +298,8 @@ impl Sender {
         partition.state = state;
         if let Some(batch) = partition.batch.as_mut().filter(|_| is_unsure) {
             batch.unsure = true;
-            batch.verified = false;
+            batch.haunted = true;
+            (batch.verified, batch.stands, batch.searched) = (false, false, false);
         }
         partition.failures = partition.failures.saturating_add(1);
         let failures = partition.failures;
@@ -369,16 +376,17 @@ impl Sender {
         self.let_go(now, part, &batch, false);
     }
 
-    /// Its records are refused. They were in no attempt that may have been taken, so the bounds
-    /// may change: halved, until the one that is refused is alone, which is set aside.
+    /// Its records are refused. Where no attempt was taken, the bounds may change: halved, until the
+    /// one that is refused is alone, which is set aside.
     fn refused(&mut self, part: PartRef, answer: Produced) {
         let (target, ticket) = (self.settings.target, self.ticket());
         let Some(partition) = self.part(part) else { return };
         let Some(batch) = &mut partition.batch else { return };
-        if batch.unsure {
-            // An earlier attempt may have been taken: that comes first.
-            batch.verified = false;
-            partition.state = State::Describe;
+        if batch.unsure && !(batch.verified && batch.searched) {
+            // An earlier attempt may have been taken: that comes first. If nobody may look, it was
+            // counted as possibly repeated.
+            batch.searched = batch.verified;
+            partition.state = if batch.verified { State::Find } else { State::Describe };
             return self.make_ready(part);
         }
         if batch.items.len() > 1 {
@@ -391,6 +399,9 @@ impl Sender {
             let Some(mut batch) = partition.batch.take() else { return };
             let rest = batch.items.split_off(at);
             partition.put_back(rest.into_iter());
+            if batch.haunted {
+                return self.intend_anew(part, batch);
+            }
             return self.intend(part, Batch { old: None, sent: false, ..batch });
         }
         let Some(item) = batch.items.first().cloned() else { return };

@@ -62,6 +62,12 @@ pub(super) struct Batch {
     pub(super) unsure: bool,
     /// What the leader knows has been asked since the last attempt.
     pub(super) verified: bool,
+    /// The leader has it, which is not to say that all replicas do.
+    pub(super) stands: bool,
+    /// The partition has been searched since the last attempt.
+    pub(super) searched: bool,
+    /// Some attempt may be carried out even now. Its sequences carry nothing else in this epoch.
+    pub(super) haunted: bool,
     pub(super) stamp_ms: Option<u64>,
     pub(super) sent: bool,
     pub(super) corrupt: bool,
@@ -114,6 +120,9 @@ pub(super) struct Partition {
     /// When the first of the queue came.
     pub(super) queued_at: Duration,
     pub(super) batch: Option<Batch>,
+    /// From this record up to that one they were in a batch that was given up before they were
+    /// read: they may be in Kafka already, and are not counted so yet.
+    pub(super) suspect: Option<(u64, u64)>,
     pub(super) state: State,
     pub(super) request: Option<RequestId>,
     /// Of the batches made here, with the sequence that the next record gets.
@@ -152,6 +161,7 @@ impl Partition {
             queue_bytes: 0,
             queued_at: Duration::ZERO,
             batch: None,
+            suspect: None,
             state: State::Idle,
             request: None,
             producer: None,
@@ -187,6 +197,9 @@ impl Partition {
                 old: Some(intent.clone()),
                 unsure: true,
                 verified: false,
+                stands: false,
+                searched: false,
+                haunted: true,
                 stamp_ms: None,
                 sent: true,
                 corrupt: false,
@@ -196,10 +209,16 @@ impl Partition {
         self.position = self.position.max(self.next);
     }
 
-    /// Takes a record from the reader that feeds it; what it has had already is passed over.
-    pub(super) fn push(&mut self, item: Item, now: Duration) {
+    /// Takes a record from the reader that feeds it; what it has had already is passed over. Says
+    /// whether it may be in Kafka already, and nobody has counted that yet.
+    #[must_use]
+    pub(super) fn push(&mut self, item: Item, now: Duration) -> bool {
         if item.sequence < self.position {
-            return;
+            return false;
+        }
+        let is_suspect = self.suspect.is_some_and(|(from, until)| (from..=until).contains(&item.sequence));
+        if let Some(suspect) = &mut self.suspect {
+            suspect.0 = suspect.0.max(item.sequence.saturating_add(1));
         }
         self.position = item.sequence.saturating_add(1);
         if let Some(batch) = &mut self.batch
@@ -207,13 +226,14 @@ impl Partition {
             && item.sequence <= old.last
         {
             batch.items.push(item);
-            return;
+            return false;
         }
         if self.queue.is_empty() {
             self.queued_at = now;
         }
         self.queue_bytes = self.queue_bytes.saturating_add(estimate(&item));
         self.queue.push_back(item);
+        is_suspect
     }
 
     /// Forgets what is queued; it stays in the log.

@@ -123,11 +123,12 @@ impl Sender {
             return self.park(Some(47), text.into());
         }
         let ahead = match known.epoch < batch.producer.epoch {
-            // It has not heard of ours.
-            true => 0,
+            // It has not heard of ours, or lost all of it.
+            true => -i64::try_from(batch.base).unwrap_or(0),
             false => ahead(batch.base, known.last_sequence),
         };
         let count = batch.count() as i64;
+        batch.stands = ahead == count;
         if ahead == 0 {
             batch.unsure = false;
         } else if ahead != count {
@@ -144,20 +145,6 @@ impl Sender {
         let Some(batch) = partition.batch.take() else { return };
         let of = partition.of.clone();
         let records = batch.count();
-        let Some(epoch) = batch.producer.epoch.checked_add(1) else {
-            // The last epoch: only another producer can go on.
-            partition.put_back(batch.items.into_iter());
-            partition.state = State::Idle;
-            partition.producer = None;
-            self.cluster.producer = None;
-            return;
-        };
-        let producer = ProducerId { epoch, ..batch.producer };
-        let is_ours = partition.producer.is_some_and(|known| known.id == producer.id);
-        if is_ours {
-            partition.producer = Some(producer);
-            partition.sequence = 0;
-        }
         if ahead < 0 {
             self.say(Notice::LostByKafka { of, records: ahead.unsigned_abs() });
         } else {
@@ -165,9 +152,47 @@ impl Sender {
             let why = "the leader remembers a sequence that was never sent";
             self.say(Notice::PossiblyRepeated { of, records, why });
         }
-        let fresh =
-            Batch { producer, base: 0, old: None, unsure: false, verified: false, sent: false, ..batch };
+        self.intend_anew(part, batch);
+    }
+
+    /// The batch goes with sequence 0 of the next epoch: whatever is still on its way with its
+    /// old sequences is fenced.
+    pub(super) fn intend_anew(&mut self, part: PartRef, batch: Batch) {
+        let Some(producer) = self.next_epoch(part, batch.producer) else {
+            let Some(partition) = self.part(part) else { return };
+            partition.put_back(batch.items.into_iter());
+            partition.state = State::Idle;
+            return self.make_ready(part);
+        };
+        let (unsure, verified, stands, searched) = (false, false, false, false);
+        let fresh = Batch {
+            producer,
+            base: 0,
+            old: None,
+            unsure,
+            verified,
+            stands,
+            searched,
+            haunted: false,
+            sent: false,
+            ..batch
+        };
         self.intend(part, fresh);
+    }
+
+    /// The epoch after that of `producer`, which the partition goes on with if it is its own. `None`
+    /// after the last one: another producer is asked for.
+    pub(super) fn next_epoch(&mut self, part: PartRef, producer: ProducerId) -> Option<ProducerId> {
+        let next = producer.epoch.checked_add(1).map(|epoch| ProducerId { epoch, ..producer });
+        let partition = self.part(part)?;
+        if partition.producer.is_some_and(|known| known.id == producer.id) {
+            partition.producer = next;
+            partition.sequence = 0;
+        }
+        if next.is_none() && self.cluster.producer.is_some_and(|known| known.id == producer.id) {
+            self.cluster.producer = None;
+        }
+        next
     }
 
     fn found(&mut self, now: Now, part: PartRef, found: Option<u64>) {
@@ -175,11 +200,16 @@ impl Sender {
             return self.confirm(now, part, found);
         }
         let Some(partition) = self.part(part) else { return };
-        partition.state = State::Send;
-        if let Some(batch) = &mut partition.batch {
-            batch.verified = true;
-            batch.unsure = false;
+        let Some(batch) = &mut partition.batch else { return };
+        if batch.stands {
+            // Consumers cannot see it yet, and an election may still undo it.
+            batch.verified = false;
+            batch.searched = false;
+            return self.failed(now, part, State::Describe, false, "its batch is not on all replicas yet");
         }
+        partition.state = State::Send;
+        batch.verified = true;
+        batch.unsure = false;
         self.make_ready(part);
     }
 }

@@ -25,6 +25,7 @@ mod power_cut;
 mod reading;
 mod refusing;
 mod sink;
+mod sink_power_cut;
 mod threads;
 
 const DIR: &str = "/data/log";

@@ -1,0 +1,125 @@
+//! Random histories under seeds: traffic, crashes, a network and a cluster that do what they can.
+//!
+//! `MILLRACE_SEEDS` sets the number of histories of each kind (default 60), `MILLRACE_SEED` picks one.
+
+use super::kafka::{Faults, Shake};
+use super::world::{World, settings};
+
+const TOPICS: [&str; 3] = ["state", "command", "connected"];
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Names the history at hand when an assertion fails.
+struct Named(&'static str, u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("history {} of {}: MILLRACE_SEED={}", self.1, self.0, self.1);
+        }
+    }
+}
+
+fn histories(name: &'static str, run: impl Fn(u64)) {
+    let seeds = match number("MILLRACE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MILLRACE_SEEDS").unwrap_or(60),
+    };
+    for seed in seeds {
+        let _named = Named(name, seed);
+        run(seed);
+    }
+}
+
+fn world(seed: u64) -> World {
+    let mut settings = settings(&TOPICS);
+    settings.seed = seed;
+    if seed % 3 == 0 {
+        settings.first_sequence = (1 << 31) - 10;
+    }
+    let mut world = World::new(seed, settings, 0);
+    for (index, topic) in TOPICS.iter().enumerate() {
+        world.kafka.create(topic, 1 + (seed as usize + index) % 3);
+    }
+    world.kafka.faults = Faults::some(&mut world.random);
+    world.log.forgets_one_in = seed % 4;
+    world
+}
+
+#[test]
+fn each_record_once_whatever_network_and_elections_do() {
+    histories("network", |seed| {
+        let mut world = world(seed);
+        world.history(&TOPICS, Shake::default(), seed % 4, 40);
+        assert_eq!(world.checks.repeats, 0);
+        assert_eq!(world.checks.possibly_repeated, 0, "counted for nothing");
+    });
+}
+
+#[test]
+fn each_record_once_though_kafka_forgets_producers() {
+    histories("forgets", |seed| {
+        let mut world = world(seed);
+        let may = Shake { forgets: true, ..Shake::default() };
+        world.history(&TOPICS, may, seed % 4, 40);
+        assert_eq!(world.checks.repeats, 0);
+    });
+}
+
+#[test]
+fn repeats_are_counted_where_kafka_forgets_and_refuses_reading() {
+    histories("unreadable", |seed| {
+        let mut world = world(seed);
+        for topic in TOPICS {
+            world.kafka.topic(topic).readable = false;
+        }
+        let may = Shake { forgets: true, ..Shake::default() };
+        world.history(&TOPICS, may, 1 + seed % 4, 40);
+        assert!(world.checks.repeats <= world.checks.possibly_repeated);
+    });
+}
+
+#[test]
+fn topics_that_grow_keep_the_order_of_every_key() {
+    histories("grows", |seed| {
+        let mut world = world(seed);
+        let may = Shake { grows: true, ..Shake::default() };
+        world.history(&TOPICS, may, seed % 4, 0);
+        assert_eq!(world.checks.repeats, 0);
+    });
+}
+
+#[test]
+fn topics_made_anew_and_other_clusters_cost_at_most_what_is_counted() {
+    histories("recreates", |seed| {
+        let mut world = world(seed);
+        let may = Shake { recreates: true, replaces: true, ..Shake::default() };
+        world.history(&TOPICS, may, seed % 4, 40);
+        let (repeats, counted) = (world.checks.repeats, world.checks.possibly_repeated);
+        assert!(repeats <= counted, "{repeats} repeats, {counted} counted");
+    });
+}
+
+#[test]
+fn an_unclean_election_loses_only_what_kafka_lost() {
+    histories("loses", |seed| {
+        let mut world = world(seed);
+        let may = Shake { loses: true, ..Shake::default() };
+        world.history(&TOPICS, may, seed % 4, 40);
+        let (repeats, counted) = (world.checks.repeats, world.checks.possibly_repeated);
+        assert!(repeats <= counted, "{repeats} repeats, {counted} counted");
+    });
+}
+
+#[test]
+fn all_of_it_at_once() {
+    histories("all", |seed| {
+        let mut world = world(seed);
+        let may = Shake { forgets: true, recreates: true, replaces: true, grows: true, loses: true };
+        world.history(&TOPICS, may, 2 + seed % 4, 40);
+        let (repeats, counted) = (world.checks.repeats, world.checks.possibly_repeated);
+        assert!(repeats <= counted, "{repeats} repeats, {counted} counted");
+    });
+}
