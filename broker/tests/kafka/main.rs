@@ -15,4 +15,13 @@ mod client;
 mod jars;
 mod node;
 
+mod feed;
+
 mod launcher;
+
+mod job;
+mod outages;
+mod promises;
+mod topics;
+mod volume;
+mod wrong;
