@@ -21,6 +21,31 @@ fn topics_are_made_and_missing_ones_are_not() {
     assert_eq!(client.consume("launcher_topic"), []);
 }
 
+/// The tests' own reader, against records that Kafka's own producer wrote.
+#[test]
+fn records_are_read_as_they_were_written() {
+    let Some(kafka) = shared() else { return };
+    kafka.create_topic("launcher_read", 3);
+    let lines: Vec<String> = (0..300)
+        .map(|number| format!("key {}\t{number} {}", number % 20, "é".repeat(number % 100)))
+        .collect();
+    kafka.console_producer("launcher_read", &lines);
+    let records = kafka.client().consume("launcher_read");
+    let mut next = [0; 3];
+    for record in &records {
+        assert_eq!(record.offset, next[record.partition as usize], "{record:?}");
+        next[record.partition as usize] += 1;
+    }
+    let mut read: Vec<String> =
+        records.iter().map(|record| format!("{}\t{}", record.key(), record.value())).collect();
+    let number = |line: &String| -> usize {
+        let (_, value) = line.split_once('\t').expect("a key");
+        value.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+    };
+    read.sort_by_key(number);
+    assert_eq!(read, lines);
+}
+
 #[test]
 fn topics_survive_a_kill() {
     let Some(mut kafka) = alone() else { return };

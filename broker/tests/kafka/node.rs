@@ -149,7 +149,7 @@ impl Node {
             (guard.stdin.take().expect("a pipe"), BufReader::new(guard.stdout.take().expect("a pipe")));
         let node = Node { tools, libs, folder, port, guard, words, answers, pid: None };
         let config = file.display().to_string();
-        node.tool(&["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", &config]);
+        node.tool(&["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", &config], "");
         node
     }
 
@@ -223,7 +223,7 @@ impl Node {
     /// record, as soon as there are `count`.
     pub fn console_consumer(&self, topics: &str, count: usize) -> Vec<String> {
         let (servers, count_text) = (self.servers(), count.to_string());
-        let printed = self.tool(&[
+        let words = [
             "org.apache.kafka.tools.consumer.ConsoleConsumer",
             "--bootstrap-server",
             &servers,
@@ -236,24 +236,45 @@ impl Node {
             "60000",
             "--formatter-property",
             "print.key=true",
-        ]);
+        ];
+        let printed = self.tool(&words, "");
         let lines: Vec<String> = printed.lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), count, "{topics}: {lines:?}");
         lines
     }
 
-    /// Runs one of Kafka's tools, which must succeed; what it prints.
-    fn tool(&self, words: &[&str]) -> String {
-        let output = Command::new(&self.tools.java)
+    /// Lets Kafka's own console producer write lines of the form `KEY<TAB>VALUE`.
+    pub fn console_producer(&self, topic: &str, lines: &[String]) {
+        let servers = self.servers();
+        let words = [
+            "org.apache.kafka.tools.ConsoleProducer",
+            "--bootstrap-server",
+            &servers,
+            "--topic",
+            topic,
+            "--reader-property",
+            "parse.key=true",
+        ];
+        self.tool(&words, &(lines.join("\n") + "\n"));
+    }
+
+    /// Runs one of Kafka's tools with this input, shorter than a pipe holds; it must succeed. What it prints.
+    fn tool(&self, words: &[&str], input: &str) -> String {
+        let mut child = Command::new(&self.tools.java)
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR", "-cp"])
             .arg(self.libs.join("*"))
             .args(words)
-            .stdin(Stdio::null())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .expect("Java can be started");
+        let written = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("our own child");
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words:?}: {out}{err}");
+        written.expect("the tool reads its input");
         out
     }
 
