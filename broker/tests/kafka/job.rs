@@ -20,10 +20,12 @@ fn the_job() {
         [format!("kafka.servers={}", kafka.servers()), format!("--bridge-conf={}", file.path().display())];
     for (number, way) in (1..).zip(&ways) {
         let mut broker = Broker::start(&[way]);
-        let warnings: Vec<String> = broker.log().into_iter().filter(|line| line.contains("WARN")).collect();
-        assert!(warnings.is_empty(), "{way}: {warnings:?}");
         work(&broker);
         settled(&broker);
+        // This Kafka has one node; that is all there is to say.
+        let is_warning = |line: &String| line.contains("WARN") && !line.contains("min.insync.replicas");
+        let warnings: Vec<String> = broker.log().into_iter().filter(is_warning).collect();
+        assert!(warnings.is_empty(), "{way}: {warnings:?}");
         for (topic, expected) in [("message_state", STATE_RECORD), ("message_command", COMMAND_RECORD)] {
             let records = kafka.client().consume(topic);
             assert_eq!(records.len(), number, "{way}: {topic}");

@@ -37,13 +37,13 @@ impl Outage {
     }
 
     /// Under load: what happens to Kafka. Publishers go on.
-    fn to_kafka(&mut self, happens: impl FnOnce(&mut Alone)) {
+    fn with_kafka(&mut self, happens: impl FnOnce(&mut Alone)) {
         let kafka = &mut self.kafka;
         self.load.until(&mut self.broker, BEFORE, |_| happens(kafka));
     }
 
     /// Under load: the broker is killed, then this happens to Kafka, then the broker comes back.
-    fn to_both(&mut self, happens: impl FnOnce(&mut Alone)) {
+    fn with_both(&mut self, happens: impl FnOnce(&mut Alone)) {
         self.load.until(&mut self.broker, BEFORE, Broker::kill);
         happens(&mut self.kafka);
         self.broker.restart();
@@ -87,15 +87,15 @@ fn kafka_absent_at_the_start() {
 fn kafka_paused() {
     let Some(mut outage) = Outage::new("outage_paused", &[]) else { return };
     // Shorter and longer than a request waits.
-    outage.to_kafka(pause(Duration::from_secs(1)));
-    outage.to_kafka(pause(Duration::from_secs(5)));
+    outage.with_kafka(pause(Duration::from_secs(1)));
+    outage.with_kafka(pause(Duration::from_secs(5)));
     outage.check();
 }
 
 #[test]
 fn kafka_killed() {
     let Some(mut outage) = Outage::new("outage_killed", &[]) else { return };
-    outage.to_kafka(kill(Duration::from_millis(500)));
+    outage.with_kafka(kill(Duration::from_millis(500)));
     outage.check();
 }
 
@@ -103,7 +103,7 @@ fn kafka_killed() {
 fn broker_killed() {
     let Some(mut outage) = Outage::new("outage_broker", &[]) else { return };
     for _ in 0..3 {
-        outage.to_both(|_| {});
+        outage.with_both(|_| {});
     }
     outage.check();
 }
@@ -112,10 +112,10 @@ fn broker_killed() {
 fn both_at_a_time() {
     let Some(mut outage) = Outage::new("outage_both", &[]) else { return };
     // The broker comes back to a Kafka that stands still, and one that was killed.
-    outage.to_both(|kafka| kafka.pause());
-    outage.to_both(|kafka| kafka.resume());
-    outage.to_both(|kafka| kafka.kill());
-    outage.to_both(|kafka| kafka.start());
+    outage.with_both(|kafka| kafka.pause());
+    outage.with_both(|kafka| kafka.resume());
+    outage.with_both(|kafka| kafka.kill());
+    outage.with_both(|kafka| kafka.start());
     outage.check();
 }
 
@@ -123,9 +123,9 @@ fn both_at_a_time() {
 #[ignore = "takes a minute: cargo test -p millrace --test kafka -- --ignored --test-threads=1"]
 fn kafka_paused_for_long() {
     let Some(mut outage) = Outage::new("outage_paused_long", &[]) else { return };
-    outage.to_kafka(pause(Duration::from_secs(20)));
-    outage.to_kafka(|_| sleep(Duration::from_secs(2)));
-    outage.to_kafka(pause(Duration::from_secs(20)));
+    outage.with_kafka(pause(Duration::from_secs(20)));
+    outage.with_kafka(|_| sleep(Duration::from_secs(2)));
+    outage.with_kafka(pause(Duration::from_secs(20)));
     outage.check();
 }
 
@@ -134,7 +134,7 @@ fn kafka_paused_for_long() {
 fn kafka_killed_again_and_again() {
     let Some(mut outage) = Outage::new("outage_killed_often", &[]) else { return };
     for round in 0..8 {
-        outage.to_kafka(kill(Duration::from_millis(100 * round)));
+        outage.with_kafka(kill(Duration::from_millis(100 * round)));
     }
     outage.check();
 }
@@ -146,7 +146,7 @@ fn broker_killed_ten_times() {
         let setting = format!("hook.message_state.durability={durability}");
         let Some(mut outage) = Outage::new(topic, &[&setting]) else { return };
         for round in 0..10 {
-            outage.to_both(|_| sleep(Duration::from_millis(20 * round)));
+            outage.with_both(|_| sleep(Duration::from_millis(20 * round)));
         }
         outage.check();
     }
@@ -157,13 +157,13 @@ fn broker_killed_ten_times() {
 fn both_again_and_again() {
     let Some(mut outage) = Outage::new("outage_both_often", &[]) else { return };
     for round in 0..5u64 {
-        outage.to_kafka(pause(Duration::from_millis(700 * round)));
-        outage.to_both(pause(Duration::from_millis(100)));
-        outage.to_both(|kafka| kafka.pause());
-        outage.to_both(|kafka| kafka.resume());
-        outage.to_both(|kafka| kafka.kill());
-        outage.to_both(|kafka| kafka.start());
-        outage.to_both(kill(Duration::ZERO));
+        outage.with_kafka(pause(Duration::from_millis(700 * round)));
+        outage.with_both(pause(Duration::from_millis(100)));
+        outage.with_both(|kafka| kafka.pause());
+        outage.with_both(|kafka| kafka.resume());
+        outage.with_both(|kafka| kafka.kill());
+        outage.with_both(|kafka| kafka.start());
+        outage.with_both(kill(Duration::ZERO));
     }
     outage.check();
 }

@@ -97,8 +97,12 @@ fn records_that_are_too_large() {
     assert_eq!((feed::count(&hook, "delivered"), feed::count(&hook, "set_aside")), (4, 3), "{hook:#}");
     let lengths: Vec<usize> = payloads(&client.consume("topics_small")).iter().map(String::len).collect();
     assert_eq!(lengths, [10, 20, 30, 40]);
-    let line = broker.wait_for_log("set aside");
+    let line = broker.wait_for_log("dead-letters.jsonl");
     assert!(line.contains("topics_small"), "{line}");
+    let file = broker.data().join("log").join("dead-letters.jsonl");
+    let letters = std::fs::read_to_string(&file).expect("readable");
+    let lines = letters.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    assert_eq!(lines.count(), 3, "{letters}");
     // Not again after a restart, and what comes then passes.
     broker.restart();
     let mut device = Raw::connect(&broker, Version::V5, "device");
