@@ -61,14 +61,14 @@ impl Tools {
             PathBuf::from,
         );
         if !libs.is_dir() {
-            self.fetch(&libs);
+            self.fetch(&libs).unwrap_or_else(|said| panic!("Maven cannot fetch Kafka: {said}"));
         }
         libs
     }
 
     /// Fetches into a folder beside `libs`, which gets that name only when everything is there: a download that broke
     /// off leaves nothing that looks finished, and two at a time do not disturb each other.
-    fn fetch(&self, libs: &Path) {
+    fn fetch(&self, libs: &Path) -> Result<(), String> {
         let parent = libs.parent().expect("a folder above");
         std::fs::create_dir_all(parent).expect("a folder for the jars");
         let partial = tempfile::Builder::new().prefix("fetching-").tempdir_in(parent).expect("a folder");
@@ -82,9 +82,13 @@ impl Tools {
             .output()
             .expect("Maven can be started");
         let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "Maven cannot fetch Kafka: {}", String::from_utf8_lossy(&said));
-        let renamed = std::fs::rename(&jars, libs);
-        assert!(renamed.is_ok() || libs.is_dir(), "{}: {renamed:?}", libs.display());
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&said).into_owned());
+        }
+        match std::fs::rename(&jars, libs) {
+            Err(error) if !libs.is_dir() => Err(format!("{}: {error}", libs.display())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -113,4 +117,29 @@ fn versions_of_java() {
     for (text, expected) in cases {
         assert_eq!(major(text), expected, "{text}");
     }
+}
+
+#[test]
+fn a_broken_download_is_repeated() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let libs = folder.path().join("kafka").join("libs");
+    let maven = |end: &str| {
+        let path = folder.path().join("mvn");
+        let script = format!(
+            "#!/bin/sh\nfor word; do case $word in -DoutputDirectory=*) out=${{word#*=}};; esac; done\n\
+             mkdir -p \"$out\"; touch \"$out/a.jar\"; {end}\n"
+        );
+        std::fs::write(&path, script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("ours");
+        Tools { java: PathBuf::new(), maven: path }
+    };
+    let error = maven("echo no network; exit 1").fetch(&libs).expect_err("it failed");
+    assert!(error.contains("no network") && !libs.exists(), "{error}");
+    maven("exit 0").fetch(&libs).expect("it worked");
+    // Another process was faster.
+    maven("exit 0").fetch(&libs).expect("it is there");
+    assert!(libs.join("a.jar").exists());
+    let left = std::fs::read_dir(libs.parent().expect("a parent")).expect("a folder").count();
+    assert_eq!(left, 1, "what was fetched in part is left");
 }
