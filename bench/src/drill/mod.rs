@@ -1,6 +1,7 @@
 //! `millrace-bench drill`: load, SIGKILL at random moments, restart, and a count of what the stream holds.
 //!
-//! It starts the broker itself and knows it by its command line, MQTT and `millrace consume` only.
+//! It starts the broker itself and knows it by its command line, MQTT and `millrace consume` only; with `--kafka` it
+//! counts what has come to Kafka.
 
 use std::fs;
 use std::io::{IsTerminal, Write};
@@ -22,6 +23,7 @@ use publisher::{Publisher, Settings, Shared};
 use stream::{Consumer, Next};
 
 mod broker;
+mod kafka;
 mod link;
 mod message;
 mod publisher;
@@ -54,6 +56,7 @@ Examples:
   millrace-bench drill
   millrace-bench drill --kills 100 --publishers 8 --seconds-between 0.7 --qos 2
   millrace-bench drill --set log.segment_bytes=2MiB --set node.cores=4
+  millrace-bench drill --kafka 127.0.0.1:9092 --rate 2000
   millrace-bench drill --broker ./target/release/millrace --data /var/tmp/drill --seed 7
 
 The same seed kills after the same times; what the broker is doing then differs from run to run.")]
@@ -82,6 +85,10 @@ pub(crate) struct DrillArgs {
     /// that every kill finds something unacknowledged; a long drill then takes gigabytes
     #[arg(long, value_name = "N", default_value_t = 0)]
     rate: u32,
+    /// Kafka servers that the broker feeds; what is counted is then what is there, in a topic of the drill's own,
+    /// millrace-drill-ID, which stays. Batches are not compressed
+    #[arg(long, value_name = "HOST:PORT,…")]
+    kafka: Option<String>,
     /// Setting of the broker, such as log.segment_bytes=2MiB; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -120,7 +127,8 @@ pub(crate) fn run(args: &DrillArgs) -> Result<bool, String> {
         None => std::env::temp_dir().join(format!("millrace-drill-{id:016x}")),
     };
     fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
-    let broker = Broker::new(args.broker.as_deref(), &data, args.port, &args.set)?;
+    let settings = [kafka_settings(args, id), args.set.clone()].concat();
+    let broker = Broker::new(args.broker.as_deref(), &data, args.port, &settings)?;
     println!("{} on {}, data in {}, seed {seed}", broker.program(), broker.address, data.display());
     let verdict = Drill::new(args, &broker, id).run(Random::new(seed))?;
     print!("{}", table(&verdict));
@@ -130,6 +138,20 @@ pub(crate) fn run(args: &DrillArgs) -> Result<bool, String> {
         println!("kept: {}", data.display());
     }
     Ok(verdict.is_good())
+}
+
+/// The topic of the drill with this id.
+fn kafka_topic(id: u64) -> String {
+    format!("millrace-drill-{id:016x}")
+}
+
+fn kafka_settings(args: &DrillArgs, id: u64) -> Vec<String> {
+    let Some(servers) = &args.kafka else { return Vec::new() };
+    vec![
+        format!("kafka.servers={servers}"),
+        "kafka.create_topics=true".to_owned(),
+        format!("hook.message_state.topic={}", kafka_topic(id)),
+    ]
 }
 
 fn remove(data: &Path) {
@@ -285,7 +307,10 @@ impl Drill<'_> {
     /// it only what should not be there can.
     fn read_stream(&self, sent: &[Vec<Sent>]) -> Result<Vec<Option<(usize, Attempt)>>, String> {
         let mut last: Vec<_> = sent.iter().map(|sent| sent.last().map(|last| last.attempt)).collect();
-        let mut consumer = Consumer::start(self.broker)?;
+        let mut consumer = match &self.args.kafka {
+            Some(servers) => Consumer::of_kafka(servers, &kafka_topic(self.id)),
+            None => Consumer::of_log(self.broker)?,
+        };
         let mut records = Vec::new();
         loop {
             let wait = if last.iter().all(Option::is_none) { QUIET } else { GONE };

@@ -1,4 +1,5 @@
-//! The stream as a consumer sees it: `millrace consume --json` as a child process, its lines turned into payloads.
+//! The stream as a consumer sees it, its records turned into payloads: `millrace consume --json` as a child process, or
+//! what is in Kafka.
 
 use std::io::{BufRead, BufReader};
 use std::process::{ChildStdout, Stdio};
@@ -7,14 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use super::broker::{Broker, Running};
+use super::kafka;
 
 /// The stream that the default hook on `devices/+/state` fills.
 const STREAM: &str = "message_state";
 
-/// A running `millrace consume`.
+/// A reader of the stream.
 pub(super) struct Consumer {
-    child: Running,
-    lines: Receiver<Vec<u8>>,
+    /// `millrace consume`, if that is it.
+    child: Option<Running>,
+    /// Each a JSON object with one record's payload. An error is the last.
+    lines: Receiver<Result<Vec<u8>, String>>,
 }
 
 /// What came of waiting for a record.
@@ -26,8 +30,8 @@ pub(super) enum Next {
 }
 
 impl Consumer {
-    /// Reads from the beginning.
-    pub(super) fn start(broker: &Broker) -> Result<Consumer, String> {
+    /// Reads the log from the beginning.
+    pub(super) fn of_log(broker: &Broker) -> Result<Consumer, String> {
         let args = ["consume", STREAM, "--from-beginning", "--json"];
         let mut command = broker.command(&args);
         let mut child = command
@@ -38,26 +42,35 @@ impl Consumer {
         let Some(stdout) = child.stdout.take() else { return Err("no standard output".to_owned()) };
         let (sender, lines) = mpsc::sync_channel(1024);
         thread::spawn(move || read_lines(stdout, &sender));
-        Ok(Consumer { child: Running(child), lines })
+        Ok(Consumer { child: Some(Running(child)), lines })
+    }
+
+    /// Reads the topic from the beginning.
+    pub(super) fn of_kafka(servers: &str, topic: &str) -> Consumer {
+        let servers = servers.split(',').map(|server| server.trim().to_owned()).collect();
+        let topic = topic.to_owned();
+        let (sender, lines) = mpsc::sync_channel(1024);
+        thread::spawn(move || kafka::read(servers, &topic, &sender));
+        Consumer { child: None, lines }
     }
 
     /// Waits for the next record.
     pub(super) fn next(&mut self, wait: Duration) -> Result<Next, String> {
         match self.lines.recv_timeout(wait) {
-            Ok(line) => Ok(Next::Payload(payload(&line))),
+            Ok(line) => line.map(|line| Next::Payload(payload(&line))),
             Err(RecvTimeoutError::Timeout) => Ok(Next::Quiet),
             Err(RecvTimeoutError::Disconnected) => {
-                let status = self.child.0.wait().map_or_else(|error| error.to_string(), |s| s.to_string());
-                Err(format!("`consume` ended by itself: {status}"))
+                let status = self.child.as_mut().map(|child| child.0.wait());
+                Err(format!("the stream's reader ended by itself: {status:?}"))
             }
         }
     }
 }
 
-fn read_lines(stdout: ChildStdout, lines: &mpsc::SyncSender<Vec<u8>>) {
+fn read_lines(stdout: ChildStdout, lines: &mpsc::SyncSender<Result<Vec<u8>, String>>) {
     for line in BufReader::new(stdout).split(b'\n') {
         // Whoever reads the channel learns of the end by its closing.
-        if !line.is_ok_and(|line| lines.send(line).is_ok()) {
+        if !line.is_ok_and(|line| lines.send(Ok(line)).is_ok()) {
             return;
         }
     }

@@ -1,7 +1,7 @@
 //! The process ends in the middle of the load, in every way it can.
 
-use crate::load::Load;
-use crate::support::Broker;
+use crate::stream::check;
+use crate::support::{Broker, load::Load};
 use millrace_codec::QoS;
 
 /// Acknowledged before each end.
@@ -18,13 +18,13 @@ fn killed(qos: QoS) {
     for _ in 0..3 {
         load.until(&mut broker, MESSAGES, Broker::kill);
         // What a crash leaves is readable before any recovery, too.
-        load.check(broker.data());
+        check(&load, broker.data());
         broker.restart();
-        load.check(broker.data());
+        check(&load, broker.data());
     }
     load.finish(&mut broker, MESSAGES);
     broker.kill();
-    load.check(broker.data());
+    check(&load, broker.data());
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn stopped_under_load() {
             let exit = broker.terminate();
             assert_eq!(exit.code, Some(0), "{:?}", exit.log);
         });
-        load.check(broker.data());
+        check(&load, broker.data());
         broker.restart();
         // Nothing is torn, so recovery has nothing to say.
         let warnings: Vec<String> = broker.log().into_iter().filter(|line| line.contains("WARN")).collect();
         assert!(warnings.is_empty(), "{warnings:?}");
         load.finish(&mut broker, MESSAGES);
-        load.check(broker.data());
+        check(&load, broker.data());
     }
 }
 
@@ -72,9 +72,9 @@ fn killed_while_it_starts() {
         std::thread::sleep(std::time::Duration::from_millis(number));
         child.kill().expect("our own child");
         child.wait().expect("our own child");
-        load.check(broker.data());
+        check(&load, broker.data());
     }
     broker.restart();
     load.finish(&mut broker, MESSAGES);
-    load.check(broker.data());
+    check(&load, broker.data());
 }

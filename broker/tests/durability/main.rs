@@ -7,8 +7,6 @@ mod support;
 
 mod stream;
 
-mod load;
-
 mod crash;
 mod damage;
 mod full_disk;

@@ -1,5 +1,6 @@
 //! The payloads in a stream, read from the log's files as any consumer reads them.
 
+use crate::support::{load::Load, payload};
 use millrace_kafka_sink::log::reader::{From, Gap, Reader};
 use std::path::Path;
 
@@ -27,26 +28,15 @@ pub fn read(data: &Path) -> Stream {
         stream.gaps.extend(reader.take_gaps());
     }
     for record in records {
-        let value: serde_json::Value = serde_json::from_slice(&record.value).expect("JSON");
-        let payload = value["payload"].as_str().expect("a payload");
-        stream.payloads.push(String::from_utf8(decode(payload)).expect("our payloads are text"));
+        stream.payloads.push(payload(&record.value));
         stream.offsets.push(record.offset);
     }
     stream
 }
 
-/// Standard base64.
-fn decode(text: &str) -> Vec<u8> {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut out, mut bits, mut count) = (Vec::new(), 0u32, 0);
-    for byte in text.bytes().filter(|&byte| byte != b'=') {
-        let value = digits.iter().position(|&digit| digit == byte).expect("base64") as u32;
-        bits = (bits << 6 | value) & 0xfff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    out
+/// Compares the stream of this data directory with what its publishers remember.
+pub fn check(load: &Load, data: &Path) {
+    let stream = read(data);
+    assert_eq!(stream.gaps, []);
+    load.check(stream.payloads.iter().map(String::as_str));
 }

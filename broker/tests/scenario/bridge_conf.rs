@@ -1,19 +1,8 @@
 //! The properties file that fleets already have works unchanged.
 
-use crate::job::{COMMAND, COMMAND_RECORD, LOCK, STATE, STATE_RECORD};
-use crate::support::{Broker, Raw};
+use crate::support::{Broker, Raw, lock::*};
 use crate::tool::records;
 use millrace_codec::{QoS, Version};
-
-const FILE: &str = r##"bridge.kafka.servers = 127.0.0.1:9092
-## bridge.kafka.hook.client.connected.1     = {"topic":"client_connected"}
-## bridge.kafka.hook.client.disconnected.1  = {"topic":"client_disconnected"}
-## bridge.kafka.hook.session.subscribed.1   = {"filter":"#", "topic":"session_subscribed"}
-## bridge.kafka.hook.session.unsubscribed.1 = {"filter":"#", "topic":"session_unsubscribed"}
-## bridge.kafka.hook.message.deliver.1      = {"filter":"#", "topic":"message_deliver"}
-bridge.kafka.hook.message.publish.1        = {"filter":"devices/+/state", "topic":"message_state"}
-bridge.kafka.hook.message.acked.1          = {"filter":"devices/+/command", "topic":"message_command"}
-"##;
 
 /// Nobody listens there.
 const NO_KAFKA: &str = "kafka.servers=127.0.0.1:1";
@@ -26,15 +15,7 @@ fn with_file(text: &str) -> Broker {
 }
 
 fn the_job(broker: &Broker) {
-    let mut lock = Raw::connect(broker, Version::V311, LOCK);
-    lock.subscribe(&format!("devices/{LOCK}/command"), QoS::AtLeastOnce);
-    lock.publish(&format!("devices/{LOCK}/state"), STATE.as_bytes(), QoS::AtLeastOnce, 1);
-    lock.expect(&[0x40, 2, 0, 1]);
-    let mut back_end = Raw::connect(broker, Version::V311, "BACK_END");
-    back_end.publish(&format!("devices/{LOCK}/command"), COMMAND.as_bytes(), QoS::AtLeastOnce, 1);
-    let (_, payload, _, packet_id) = lock.expect_publish();
-    assert_eq!(payload, COMMAND.as_bytes());
-    lock.send(&[0x40, 2, (packet_id >> 8) as u8, packet_id as u8]);
+    work(broker);
     assert_eq!(records(broker, "message_state", 1), [STATE_RECORD]);
     assert_eq!(records(broker, "message_command", 1), [COMMAND_RECORD]);
 }
@@ -47,7 +28,7 @@ fn warnings(broker: &Broker) -> Vec<String> {
 
 #[test]
 fn the_file_as_it_is() {
-    let broker = with_file(FILE);
+    let broker = with_file(BRIDGE_CONF);
     let warnings = warnings(&broker);
     assert!(warnings.is_empty(), "{warnings:?}");
     broker.wait_for_log("kafka: 127.0.0.1:1 (start earliest)");
@@ -56,7 +37,9 @@ fn the_file_as_it_is() {
 
 #[test]
 fn other_keys_and_spacing() {
-    let text = FILE.replace("message.publish.1        = {", "message.publish.1={").replace('\n', "\r\n")
+    let text = BRIDGE_CONF
+        .replace("message.publish.1        = {", "message.publish.1={")
+        .replace('\n', "\r\n")
         + "\n\n   # a comment\n  bridge.kafka.pool_size   =  8\nbridge.kafka.hook.message.publsh.2 = {}\n";
     let broker = with_file(&text);
     let warnings = warnings(&broker);

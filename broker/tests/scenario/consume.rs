@@ -1,7 +1,7 @@
 //! `millrace consume`: where it begins, where it ends, what it prints, and that it follows.
 
-use crate::support::{Broker, Raw};
-use crate::tool::{PATIENCE, Tool, consume, without_time};
+use crate::support::{Broker, Raw, lock::without_time};
+use crate::tool::{PATIENCE, Tool, consume};
 use millrace_codec::{QoS, Version};
 
 fn publish(client: &mut Raw, payloads: std::ops::Range<u8>) {

@@ -1,15 +1,8 @@
 //! One lock, the back end and the business systems, in each version of MQTT.
 
-use crate::support::{Broker, millrace};
+use crate::support::{Broker, lock::*, millrace};
 use crate::tool::{READY, Tool, records};
 use rustix::process::{Pid, Signal, kill_process};
-
-pub const LOCK: &str = "10083618796833171";
-pub const STATE: &str = r#"{"process_id":"7802441525528958","action":"unlock","battery":83.4,"lock_state":1,"version":1.1,"client_id":"10083618796833171"}"#;
-pub const STATE_RECORD: &str = r#"{"client_id":"10083618796833171","username":"","topic":"devices/10083618796833171/state","payload":"eyJwcm9jZXNzX2lkIjoiNzgwMjQ0MTUyNTUyODk1OCIsImFjdGlvbiI6InVubG9jayIsImJhdHRlcnkiOjgzLjQsImxvY2tfc3RhdGUiOjEsInZlcnNpb24iOjEuMSwiY2xpZW50X2lkIjoiMTAwODM2MTg3OTY4MzMxNzEifQ==","qos":1,"node":"millrace@127.0.0.1","ts":TS}"#;
-pub const COMMAND: &str = r#"{"process_id":"7802441525528958","action":"unlock","nonce_str":"u7u4p0n8","ts":1574744434,"sign":"e9f5af7deaa28563"}"#;
-/// What is kept of the command once the lock has acknowledged it.
-pub const COMMAND_RECORD: &str = r#"{"client_id":"10083618796833171","username":"","from":"BACK_END","topic":"devices/10083618796833171/command","payload":"eyJwcm9jZXNzX2lkIjoiNzgwMjQ0MTUyNTUyODk1OCIsImFjdGlvbiI6InVubG9jayIsIm5vbmNlX3N0ciI6InU3dTRwMG44IiwidHMiOjE1NzQ3NDQ0MzQsInNpZ24iOiJlOWY1YWY3ZGVhYTI4NTYzIn0=","qos":1,"node":"millrace@127.0.0.1","ts":TS}"#;
 
 /// `pub` or `sub` for this broker.
 fn client(broker: &Broker, command: &str, words: &[&str]) -> Tool {

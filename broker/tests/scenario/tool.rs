@@ -1,7 +1,7 @@
 //! Command line tools under test, ours and others', as processes: lines that they print with a deadline for each, how
 //! they end, and what `consume` reads. A tool dies with its test.
 
-use crate::support::{Broker, Raw, millrace};
+use crate::support::{Broker, Raw, lock::without_time, millrace};
 use millrace_codec::{QoS, Version};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -129,16 +129,4 @@ pub fn records(broker: &Broker, stream: &str, count: usize) -> Vec<String> {
     let printed = consume(broker, stream, &["--from-beginning", "--max", &max]).succeed();
     assert_eq!(printed.len(), count, "{stream}: {printed:?}");
     printed.iter().map(|record| without_time(record)).collect()
-}
-
-/// Replaces the time of a record with `TS`; it must be of the last ten minutes.
-pub fn without_time(record: &str) -> String {
-    let (before, rest) = record.rsplit_once(r#""ts":"#).unwrap_or_else(|| panic!("no ts in {record}"));
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let (time, after) = rest.split_at(digits);
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    let time: u128 = time.parse().unwrap_or_else(|_| panic!("ts of {record}"));
-    assert!(time <= now && time + 600_000 > now, "{record} at {now}");
-    format!(r#"{before}"ts":TS{after}"#)
 }

@@ -217,6 +217,12 @@ impl Broker {
         Exit { code: status.code(), log }
     }
 
+    /// The same with other settings than before.
+    pub fn restart_with(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        self.restart();
+    }
+
     /// Starts it again on the same data, killing it first (SIGKILL) if it still runs. [`Broker::address`] changes.
     pub fn restart(&mut self) {
         if self.running.is_some() {

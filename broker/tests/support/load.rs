@@ -1,13 +1,12 @@
-//! Publishers that remember what was acknowledged, and the comparison of that with the stream.
+//! Publishers that remember what was acknowledged, and the comparison of that with what became of it: in the log or in
+//! Kafka.
 //!
 //! A payload is `PUBLISHER CONNECTION SEQUENCE`. Each connection sends first what the one before got no acknowledgement
 //! for, then new messages; so a pair of connection and sequence is sent once, and grows from one send to the next.
 
-use crate::stream;
-use crate::support::{Broker, Raw, Read, process::eventually};
+use super::{Broker, Raw, Read, process::eventually};
 use millrace_codec::{Packet, Publish, QoS, Version, decode, frame_header};
-use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -30,6 +29,8 @@ struct Publisher {
 pub struct Load {
     qos: QoS,
     publishers: Vec<Publisher>,
+    /// Of each publisher between two messages; none for as fast as it goes.
+    pace: Duration,
 }
 
 /// What a round of load has in common with the test that watches it.
@@ -50,7 +51,13 @@ impl Drop for Finish<'_> {
 
 impl Load {
     pub fn new(qos: QoS) -> Load {
-        Load { qos, publishers: (0..PUBLISHERS).map(|_| Publisher::default()).collect() }
+        Load::of(qos, PUBLISHERS, Duration::ZERO)
+    }
+
+    /// So many publishers, each with this time between two messages: client ids `publisher-0` and so on, on the topics
+    /// `devices/publisher-0/state`.
+    pub fn of(qos: QoS, publishers: usize, pace: Duration) -> Load {
+        Load { qos, publishers: (0..publishers).map(|_| Publisher::default()).collect(), pace }
     }
 
     /// Publishes until `count` messages of this round are acknowledged, lets `end` do to the broker what it likes in
@@ -69,7 +76,7 @@ impl Load {
     }
 
     fn round(&mut self, broker: &mut Broker, count: usize, end: impl FnOnce(&mut Broker, &Round)) {
-        let (round, qos) = (Round::default(), self.qos);
+        let (round, qos, pace) = (Round::default(), self.qos, self.pace);
         std::thread::scope(|scope| {
             // Also when something below fails: the scope is left only when all publishers have ended.
             let _finish = Finish(&round);
@@ -77,7 +84,7 @@ impl Load {
                 let version = Version::ALL[number % Version::ALL.len()];
                 let raw = Raw::connect(broker, version, &format!("publisher-{number}"));
                 let round = &round;
-                scope.spawn(move || publisher.run(number, raw, qos, round));
+                scope.spawn(move || publisher.run(number, raw, qos, pace, round));
             }
             let reached = eventually(PATIENCE, || round.acknowledged.load(Ordering::Relaxed) >= count);
             assert!(reached, "{:?} of {count} acknowledged", round.acknowledged);
@@ -85,15 +92,35 @@ impl Load {
         });
     }
 
-    /// Compares with the stream: what was acknowledged is there, everything there was sent, nothing is there twice,
-    /// and each publisher's messages are in order.
-    pub fn check(&self, data: &Path) {
-        let mut latest = [(0, 0); PUBLISHERS];
+    /// How many messages were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        let publishers = self.publishers.iter();
+        publishers
+            .map(|publisher| publisher.sent.values().filter(|acknowledged| **acknowledged).count())
+            .sum()
+    }
+
+    /// Whether the last message of each publisher that was acknowledged is there: the others are then, too, or lost.
+    pub fn has_arrived<'a>(&self, payloads: impl IntoIterator<Item = &'a str>) -> bool {
+        let last = |(number, publisher): (usize, &Publisher)| {
+            let (&(connection, sequence), _) =
+                publisher.sent.iter().rfind(|(_, acknowledged)| **acknowledged)?;
+            Some(format!("{number} {connection} {sequence}"))
+        };
+        let mut missing: BTreeSet<String> = self.publishers.iter().enumerate().filter_map(last).collect();
+        for payload in payloads {
+            missing.remove(payload);
+        }
+        missing.is_empty()
+    }
+
+    /// Compares with the payloads of a stream: what was acknowledged is there, everything there was sent, nothing is
+    /// there twice, and each publisher's messages are in order.
+    pub fn check<'a>(&self, payloads: impl IntoIterator<Item = &'a str>) {
+        let mut latest = vec![(0, 0); self.publishers.len()];
         let mut missing: Vec<BTreeMap<(u32, u64), bool>> =
             self.publishers.iter().map(|publisher| publisher.sent.clone()).collect();
-        let stream = stream::read(data);
-        assert_eq!(stream.gaps, []);
-        for payload in stream.payloads {
+        for payload in payloads {
             let numbers: Vec<u64> = payload.split(' ').map(|word| word.parse().expect("a number")).collect();
             let [publisher, connection, sequence] = numbers[..] else { panic!("not ours: {payload}") };
             let (publisher, send) = (publisher as usize, (connection as u32, sequence));
@@ -114,7 +141,7 @@ impl Load {
 
 impl Publisher {
     /// Publishes until the connection ends, or, after the finish, until everything is acknowledged.
-    fn run(&mut self, number: usize, mut raw: Raw, qos: QoS, round: &Round) {
+    fn run(&mut self, number: usize, mut raw: Raw, qos: QoS, pace: Duration, round: &Round) {
         self.connection += 1;
         let topic = format!("devices/publisher-{number}/state");
         // Sequences from 1: the first send is above (0, 0).
@@ -146,12 +173,19 @@ impl Publisher {
                 if send(&mut raw, &publish).is_none() {
                     break 'connected;
                 }
+                if !pace.is_zero() {
+                    std::thread::sleep(pace);
+                    break;
+                }
             }
             if finish && in_flight.is_empty() && unfinished == 0 {
                 break;
             }
-            let bytes = match raw.read(PATIENCE) {
+            // With a pace there is something to send meanwhile, as long as the window is open.
+            let waits = pace.is_zero() || in_flight.len() == WINDOW || finish && self.again.is_empty();
+            let bytes = match raw.read(if waits { PATIENCE } else { Duration::ZERO }) {
                 Read::Packet(bytes) => bytes,
+                Read::Silence if !waits => continue,
                 Read::Closed => break,
                 Read::Silence => panic!("publisher {number}: no acknowledgement of {in_flight:?}"),
             };
