@@ -175,12 +175,13 @@ impl World {
         let now = self.now();
         if let Some(news) = self.log.finish(self.now_ms) {
             self.checks.durable(&news.controls);
-            self.sender.durable(now, self.log.durable, news.ticket);
+            self.sender.durable(now, news.ticket);
             self.checks.awaits(&news.awaited);
             self.sender.awaited(&news.awaited);
             if let Some(group) = news.group {
                 self.sender.group(group);
             }
+            self.sender.durable_to(self.log.durable);
         }
         while let Some(entry) = self.reads.first_entry().filter(|entry| entry.key().0 <= self.now_ms) {
             let (reader, from) = entry.remove();
@@ -305,8 +306,7 @@ impl World {
             self.log.set_floor(state.floor());
         }
         self.checks.begin_life(state, &self.log, self.settings.floor.max(self.settings.earliest));
-        let now = self.now();
-        self.sender.durable(now, self.log.durable, 0);
+        self.sender.durable_to(self.log.durable);
     }
 
     /// A log with records from before there was a target, and a machine that finds them.
