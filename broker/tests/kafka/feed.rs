@@ -20,13 +20,18 @@ pub fn state_goes_to(topic: &str) -> String {
     format!("hook.message_state.topic={topic}")
 }
 
-/// What `millrace status --json` prints.
+/// What `millrace status --json` prints. A broker that has just started listens for MQTT a moment before.
 pub fn status(broker: &Broker) -> Value {
-    let output = millrace()
-        .args(["status", "--json", "--data"])
-        .arg(broker.data())
-        .output()
-        .expect("the built program can be started");
+    let mut command = millrace();
+    command.args(["status", "--json", "--data"]).arg(broker.data());
+    let mut ask = || command.output().expect("the built program can be started");
+    let mut output = ask();
+    eventually(Duration::from_secs(10), || {
+        output.status.success() || {
+            output = ask();
+            output.status.success()
+        }
+    });
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{err}");
     serde_json::from_slice(&output.stdout).expect("JSON")

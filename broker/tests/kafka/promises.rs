@@ -122,14 +122,17 @@ fn the_numbers_are_true() {
     reaches(&broker, [0, 140, 100, 40, 0]);
     broker.kill();
     broker.restart();
-    reaches(&broker, [40, 0, 0, 40, 0]);
+    // How far a partition is gets written each second: of what Kafka had just confirmed, some may be looked up again.
+    let [backlog, ..] = numbers(&broker);
+    assert!((40..=140).contains(&backlog), "{backlog}");
+    reaches(&broker, [backlog, 0, 0, backlog, 0]);
     let mut device = Raw::connect(&broker, Version::V311, "device");
     publish(&mut device, 141..=150);
     acknowledged(&mut device, 141..=150);
-    reaches(&broker, [40, 10, 0, 50, 0]);
+    reaches(&broker, [backlog, 10, 0, backlog + 10, 0]);
 
     kafka.start();
-    reaches(&broker, [40, 10, 50, 0, 0]);
+    reaches(&broker, [backlog, 10, backlog + 10, 0, 0]);
     assert_eq!(in_kafka(&kafka), 150);
     assert_eq!(status(&broker)["kafka"]["state"], "connected");
 }
