@@ -15,8 +15,12 @@ use crate::log::control::{Control, ProducerId, Target};
 const METADATA_EVERY: Duration = Duration::from_secs(30);
 /// this often while a topic is missing,
 const MISSING_EVERY: Duration = Duration::from_secs(3);
-/// and never more often than this.
+/// and for leaders after this, which doubles while asking changes nothing: a partition can be
+/// without a leader for days.
 const METADATA_PAUSE: Duration = Duration::from_millis(100);
+const METADATA_PAUSE_MOST: Duration = Duration::from_secs(1);
+/// Leaders that are asked for after so long are a new matter.
+const CALM: Duration = Duration::from_secs(5);
 /// A topic that Kafka refuses is tried again after this.
 const PARKED_FOR: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +38,8 @@ pub(super) struct Cluster {
     metadata_asked: bool,
     metadata_at: Duration,
     metadata_last: Duration,
+    /// How often in a row it was asked for before its time.
+    hurried: u32,
     /// Metadata has come at least once.
     pub(super) has_heard: bool,
     down_since: Option<Duration>,
@@ -54,6 +60,7 @@ impl Cluster {
             metadata_asked: false,
             metadata_at: Duration::ZERO,
             metadata_last: Duration::ZERO,
+            hurried: 0,
             has_heard: false,
             down_since: None,
             down_cause: String::new(),
@@ -94,7 +101,8 @@ impl Cluster {
 
     /// The leaders may have changed: ask soon.
     pub(super) fn refresh(&mut self, now: Now) {
-        let soon = self.metadata_last.saturating_add(METADATA_PAUSE).max(now.mono);
+        let pause = METADATA_PAUSE.saturating_mul(1 << self.hurried.min(10)).min(METADATA_PAUSE_MOST);
+        let soon = self.metadata_last.saturating_add(pause).max(now.mono);
         // While nobody answers, the pauses between attempts stand.
         if self.down_since.is_none() {
             self.metadata_at = self.metadata_at.min(soon);
@@ -189,6 +197,8 @@ impl Sender {
 
     pub(super) fn metadata_answer(&mut self, now: Now, outcome: Outcome) {
         self.cluster.metadata_asked = false;
+        let is_calm = now.mono.saturating_sub(self.cluster.metadata_last) > CALM;
+        self.cluster.hurried = if is_calm { 0 } else { self.cluster.hurried.saturating_add(1) };
         self.cluster.metadata_last = now.mono;
         let metadata = match outcome {
             Ok(Answer::Metadata(metadata)) => metadata,

@@ -57,6 +57,24 @@ fn an_answer_that_does_not_come_ends_in_one_delivery() {
     }
 }
 
+/// A partition without a leader, with records that wait: asked for at most once a second in the long
+/// run, and served soon after it has one again.
+#[test]
+fn a_leader_that_stays_away_is_asked_for_at_leisure() {
+    let mut world = one_topic(2);
+    world.kafka.move_leader("state", 0, None);
+    for index in 0..20 {
+        world.offer("state", &format!("lock {index}"));
+    }
+    world.run_for(10_000);
+    let before = world.kafka.marks.requests;
+    world.run_for(60_000);
+    let asked = world.kafka.marks.requests - before;
+    assert!(asked <= 75, "{asked} requests in a minute");
+    world.kafka.move_leader("state", 0, Some(1));
+    world.drain(3_000);
+}
+
 #[test]
 fn one_refused_record_is_set_aside_and_all_others_go() {
     for names_offenders in [true, false] {
