@@ -56,11 +56,23 @@ struct Inner {
 /// The backlog cannot be read, the target's first entry cannot be written, or a thread cannot be
 /// started. Nothing is left running then.
 pub fn start(
+    log: Log,
+    cores: usize,
+    completion: Arc<dyn Completion>,
+    rules: &[Rule],
+    kafka: Option<KafkaConfig>,
+) -> Result<(Running, Vec<Producer>), LogError> {
+    start_from(log, cores, completion, rules, kafka, 0)
+}
+
+/// With the Kafka sequence of a partition's first record under a new producer: 0, but in tests.
+pub(crate) fn start_from(
     mut log: Log,
     cores: usize,
     completion: Arc<dyn Completion>,
     rules: &[Rule],
     kafka: Option<KafkaConfig>,
+    first_sequence: u32,
 ) -> Result<(Running, Vec<Producer>), LogError> {
     let accounts = Arc::new(Accounts::new(cores, kafka.is_some()));
     for rule in rules {
@@ -73,6 +85,7 @@ pub fn start(
         None => None,
         Some(config) => {
             let shared = prepare(&mut log, &config, cores, &completion, rules, &accounts)?;
+            let shared = SinkShared { first_sequence, ..shared };
             let floor = shared.restored.floor();
             let port = Port::new(log.next_sequence(), floor, TAIL_BYTES_MAX, Arc::clone(&waker));
             Some((config, Arc::new(port), shared))
@@ -118,7 +131,7 @@ fn prepare(
     }
     let (mut streams, mut confirmed_streams) = (Vec::new(), Vec::new());
     for rule in rules.iter().filter(|rule| rule.to_kafka) {
-        let mut add = |to: &mut Vec<Arc<str>>| {
+        let add = |to: &mut Vec<Arc<str>>| {
             if !to.contains(&rule.stream) {
                 to.push(Arc::clone(&rule.stream));
             }
@@ -137,6 +150,7 @@ fn prepare(
         dir: log.dir().to_owned(),
         fs: Arc::clone(log.fs()),
         earliest,
+        first_sequence: 0,
         cores,
         // Pauses of two brokers that lost the same Kafka should not end together.
         seed: log.fs().steady_us() ^ end.rotate_left(32) ^ u64::from(std::process::id()),
@@ -185,9 +199,11 @@ impl Running {
         let drained = self.log.drain();
         // Taken out before it is stopped: who looks meanwhile must not wait for the grace.
         let sink = self.observer.inner.sink.lock().take();
-        if let Some(sink) = sink {
+        match sink {
+            Some(sink) if drained => sink.stop(grace),
             // A log that has ended makes nothing durable for a sink to wait for.
-            sink.stop(if drained { grace } else { Duration::ZERO });
+            Some(sink) => sink.abandon(),
+            None => {}
         }
         self.log.stop()
     }

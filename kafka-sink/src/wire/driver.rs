@@ -27,6 +27,9 @@ use crate::status::KafkaStatus;
 const GROUPS_PER_TURN: usize = 64;
 /// A stop takes this much longer than its grace, to write down how far it came.
 const LAST_CURSORS: Duration = Duration::from_secs(2);
+/// Threads that read files, compress, and wait for names to be resolved. The last may take minutes
+/// for each name that cannot be, and must not hold up the others.
+const BLOCKING_THREADS: usize = 64;
 /// A look at the machine is worth no longer wait than this.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it sleeps when the machine waits for nothing.
@@ -100,10 +103,17 @@ struct News<R> {
 struct Inbox<R> {
     answers: Vec<(RequestId, Outcome)>,
     reads: Vec<ReadDone<R>>,
-    /// How long a stop may take.
-    stop: Option<Duration>,
+    stop: Option<Stop>,
     /// Who wants to look.
     looks: Vec<SyncSender<Looks>>,
+}
+
+#[derive(Clone, Copy)]
+enum Stop {
+    /// As it is: what is not written down is found out by the next start.
+    Now,
+    /// Deliver for so long, then write down how far it came.
+    Within(Duration),
 }
 
 struct ReadDone<R> {
@@ -122,7 +132,7 @@ impl<R> News<R> {
 
 /// The running thread. Dropping it asks it to stop at once, without waiting for it.
 pub(crate) struct DriverHandle {
-    ask_to_stop: Box<dyn Fn(Duration) + Send + Sync>,
+    ask_to_stop: Box<dyn Fn(Stop) + Send + Sync>,
     ask_to_look: Box<dyn Fn(SyncSender<Looks>) + Send + Sync>,
     thread: Option<JoinHandle<()>>,
 }
@@ -137,8 +147,18 @@ impl DriverHandle {
 
     /// Lets what is under way finish, at most for `grace`; what is not confirmed by then is
     /// resolved by the next start.
-    pub(crate) fn stop(mut self, grace: Duration) {
-        (self.ask_to_stop)(grace);
+    pub(crate) fn stop(self, grace: Duration) {
+        self.end(Stop::Within(grace));
+    }
+
+    /// Stops at once, for a log that takes nothing more: what was to be written would be waited
+    /// for in vain. The next start finds out how far it came.
+    pub(crate) fn abandon(self) {
+        self.end(Stop::Now);
+    }
+
+    fn end(mut self, stop: Stop) {
+        (self.ask_to_stop)(stop);
         if let Some(thread) = self.thread.take() {
             // It cannot have panicked: that ends the process.
             let _ = thread.join();
@@ -148,7 +168,7 @@ impl DriverHandle {
 
 impl Drop for DriverHandle {
     fn drop(&mut self) {
-        (self.ask_to_stop)(Duration::ZERO);
+        (self.ask_to_stop)(Stop::Now);
     }
 }
 
@@ -178,7 +198,7 @@ pub(crate) fn start<M: Machine>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("millrace-kafka-io")
         .build()?;
     let inbox = Mutex::new(Inbox { answers: Vec::new(), reads: Vec::new(), stop: None, looks: Vec::new() });
@@ -186,7 +206,7 @@ pub(crate) fn start<M: Machine>(
     let wake = Arc::clone(&news);
     port.set_wake(Box::new(move || wake.notify.notify_one()));
     let stop = Arc::clone(&news);
-    let ask_to_stop = Box::new(move |grace| stop.leave(|inbox| inbox.stop = Some(grace)));
+    let ask_to_stop = Box::new(move |how| stop.leave(|inbox| inbox.stop = Some(how)));
     let look = Arc::clone(&news);
     let ask_to_look = Box::new(move |to| look.leave(|inbox| inbox.looks.push(to)));
     let run = move || {
@@ -268,8 +288,12 @@ impl<M: Machine, S: Surroundings<M>> Driver<M, S> {
             let empty = Inbox { answers: Vec::new(), reads: Vec::new(), stop: None, looks: Vec::new() };
             std::mem::replace(&mut *inbox, empty)
         };
-        if let Some(grace) = stop {
-            self.stopping = Some(Instant::now() + grace + LAST_CURSORS);
+        if let Some(stop) = stop {
+            let (grace, more) = match stop {
+                Stop::Now => (Duration::ZERO, Duration::ZERO),
+                Stop::Within(grace) => (grace, LAST_CURSORS),
+            };
+            self.stopping = Some(Instant::now() + grace + more);
             self.machine.stop(now.mono.saturating_add(grace));
         }
         self.machine.durable(now, self.port.durable_ticket());

@@ -41,6 +41,8 @@ pub(crate) struct SinkShared {
     pub(crate) fs: Arc<dyn Fs>,
     /// The first sequence that is still in the log.
     pub(crate) earliest: u64,
+    /// See [`Settings`].
+    pub(crate) first_sequence: u32,
     pub(crate) cores: usize,
     /// Random.
     pub(crate) seed: u64,
@@ -60,6 +62,7 @@ pub(crate) fn start(config: KafkaConfig, port: Arc<Port>, shared: SinkShared) ->
     let settings = Settings {
         confirmed_topics: shared.confirmed_streams,
         earliest: shared.earliest,
+        first_sequence: shared.first_sequence,
         seed: shared.seed,
         ..Settings::new(config, shared.streams)
     };
@@ -91,6 +94,11 @@ impl Handle {
     /// thread has ended.
     pub(crate) fn stop(self, grace: Duration) {
         self.driver.stop(grace);
+    }
+
+    /// Ends it as it is; blocks until the thread has ended, which it does at once.
+    pub(crate) fn abandon(self) {
+        self.driver.abandon();
     }
 }
 

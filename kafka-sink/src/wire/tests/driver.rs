@@ -278,3 +278,13 @@ fn stops_when_the_machine_is_done_or_the_grace_is_over() {
     rig.handle.stop(Duration::from_millis(150));
     assert!(begun.elapsed() >= Duration::from_millis(150) && begun.elapsed() < Duration::from_secs(10));
 }
+
+/// Whoever drops it does not wait, and nothing that is of no use any more goes on for long.
+#[test]
+fn dropping_it_ends_the_thread_at_once() {
+    let Rig { heard, handle, .. } = Rig::new();
+    let begun = Instant::now();
+    drop(handle);
+    while heard.recv_timeout(Duration::from_secs(10)).is_ok() {}
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
