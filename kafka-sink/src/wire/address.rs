@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Most bytes that the kernel holds of what we sent and the broker has not taken.
@@ -44,19 +45,45 @@ impl fmt::Display for Address {
     }
 }
 
+/// The system's search for a name, which blocks a thread for as long as it likes. Who cannot wait
+/// leaves it to the next attempt, so that there is never more than one thread for a name.
+#[derive(Default)]
+pub(super) struct Search(Option<JoinHandle<io::Result<Vec<SocketAddr>>>>);
+
+impl Search {
+    /// What an earlier attempt has begun, or else `resolve`. `None` if it takes longer.
+    pub(super) async fn run(
+        &mut self,
+        deadline: Instant,
+        resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+    ) -> Option<io::Result<Vec<SocketAddr>>> {
+        let search = self.0.get_or_insert_with(|| spawn_blocking(resolve));
+        let found = timeout_at(deadline, search).await.ok()?;
+        self.0 = None;
+        Some(found.unwrap_or_else(|error| Err(io::Error::other(error))))
+    }
+}
+
 impl Address {
+    async fn resolve(&self, search: &mut Search, deadline: Instant) -> Option<io::Result<Vec<SocketAddr>>> {
+        let port = self.port;
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            return Some(Ok(vec![(ip, port).into()]));
+        }
+        let host = self.host.clone();
+        search.run(deadline, move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
+    }
+
     /// A socket to the first of the name's addresses that takes one; each gets its share of the time.
     ///
     /// # Errors
     /// The cause, for each address that was tried, without the name.
-    pub(super) async fn connect(&self, limit: Duration) -> Result<TcpStream, String> {
+    pub(super) async fn connect(&self, search: &mut Search, limit: Duration) -> Result<TcpStream, String> {
         let deadline = Instant::now() + limit;
-        let late = || format!("has a name that was not resolved in {limit:?}");
-        let found = timeout_at(deadline, lookup_host((self.host.as_str(), self.port))).await;
-        let found = found
-            .map_err(|_| late())?
+        let found = self.resolve(search, deadline).await;
+        let mut addresses = found
+            .ok_or_else(|| format!("has a name that was not resolved in {limit:?}"))?
             .map_err(|error| format!("has a name that cannot be resolved: {error}"))?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
         addresses.dedup();
         let mut failures = Vec::new();
         let count = addresses.len();

@@ -1,6 +1,7 @@
 //! Carries out the machine's requests: to which broker, with which bodies, and what the answer
 //! means in the machine's words. Sends nothing twice; that is the machine's decision.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::address::Address;
@@ -95,12 +96,13 @@ impl Client {
     async fn metadata(&self, topics: Vec<Arc<str>>) -> Outcome {
         let (broker, cluster) = self.any(|| Metadata { topics: topics.clone() }).await?;
         self.nodes.learn(&cluster.brokers);
-        let mut found = cluster.topics;
+        let mut found: HashMap<_, _> =
+            cluster.topics.into_iter().map(|one| (Arc::clone(&one.topic), one)).collect();
         let mut ordered = Vec::with_capacity(topics.len());
         for topic in &topics {
-            match found.iter().position(|one| one.topic == *topic) {
-                Some(at) => ordered.push(found.swap_remove(at)),
-                None => return Err(broker.distrust(&format!("does not answer for topic {topic}")).await),
+            match found.remove(topic) {
+                Some(one) => ordered.push(one),
+                None => return Err(broker.distrust(&format!("does not answer for topic {topic}"))),
             }
         }
         Ok(Answer::Metadata(request::Metadata {
@@ -115,7 +117,7 @@ impl Client {
         let create = || CreateTopic { topic: Arc::clone(&topic), partitions, replication, timeout_ms };
         let (broker, answers) = self.any(create).await?;
         let Some(created) = answers.into_iter().find(|answer| answer.topic == topic) else {
-            return Err(broker.distrust(&format!("does not answer for topic {topic}")).await);
+            return Err(broker.distrust(&format!("does not answer for topic {topic}")));
         };
         if created.error == NOT_CONTROLLER {
             self.nodes.pass_on();
@@ -125,14 +127,15 @@ impl Client {
 
     async fn produce(&self, node: i32, parts: Vec<Part>, alone: bool) -> Outcome {
         let lane = match parts.first() {
-            Some(part) if alone => Lane::Alone(part.of.clone()),
+            Some(part) if alone => Lane::alone(&part.of),
             _ => Lane::Batches,
         };
         let broker = self.nodes.node(node, lane)?;
         let (parts, compression): (Arc<[Part]>, _) = (parts.into(), self.compression);
         let mut encoded = None;
-        if matches!(compression, Compression::Gzip | Compression::Zstd) {
-            // These take milliseconds a batch, and this thread has the other connections to serve.
+        if compression != Compression::None {
+            // That takes up to milliseconds a batch, and this thread has the other connections to
+            // serve. Without compression the largest request takes less than one.
             let parts = Arc::clone(&parts);
             let work = move || produce::encode(&parts, compression);
             let done = tokio::task::spawn_blocking(work).await.ok().flatten();
@@ -145,7 +148,7 @@ impl Client {
         let throttle = broker.mute(throttle_ms);
         match produce::in_order(&parts, answers) {
             Ok(parts) => Ok(Answer::Produce { parts, throttle }),
-            Err(what) => Err(broker.distrust(&what).await),
+            Err(what) => Err(broker.distrust(&what)),
         }
     }
 
@@ -154,7 +157,7 @@ impl Client {
         let ask = DescribeProducers { topic: Arc::clone(&of.topic), partition: of.partition };
         let answers = broker.ask(ask).await?;
         let answer = answers.into_iter().find(|one| one.topic == of.topic && one.partition == of.partition);
-        let Some(answer) = answer else { return Err(other_partition(&broker, &of).await) };
+        let Some(answer) = answer else { return Err(other_partition(&broker, &of)) };
         let known = answer.known.into_iter().find(|(id, _)| *id == producer).map(|(_, known)| known);
         Ok(Answer::DescribeProducer { error: answer.error, known })
     }
@@ -173,8 +176,8 @@ impl Client {
     }
 }
 
-async fn other_partition(broker: &Connection, of: &TopicPartition) -> Failure {
-    broker.distrust(&format!("does not answer for partition {} of topic {}", of.partition, of.topic)).await
+fn other_partition(broker: &Connection, of: &TopicPartition) -> Failure {
+    broker.distrust(&format!("does not answer for partition {} of topic {}", of.partition, of.topic))
 }
 
 /// Error code and offset of an end of a partition.
@@ -182,11 +185,11 @@ async fn offset(broker: &Connection, of: &TopicPartition, end: End) -> Result<(i
     let ask = ListOffsets { topic: Arc::clone(&of.topic), partition: of.partition, end };
     let answers = broker.ask(ask).await?;
     let answer = answers.into_iter().find(|one| one.topic == of.topic && one.partition == of.partition);
-    let Some(answer) = answer else { return Err(other_partition(broker, of).await) };
+    let Some(answer) = answer else { return Err(other_partition(broker, of)) };
     match u64::try_from(answer.offset) {
         Ok(offset) => Ok((answer.error, offset)),
         Err(_) if answer.error != 0 => Ok((answer.error, 0)),
-        Err(_) => Err(broker.distrust("answers with a negative offset").await),
+        Err(_) => Err(broker.distrust("answers with a negative offset")),
     }
 }
 
@@ -256,7 +259,7 @@ impl Search {
                     "gives nothing of partition {} of topic {} from offset {at} on, which ends at {end}",
                     self.of.partition, self.of.topic
                 );
-                return Err(self.broker.distrust(&what).await);
+                return Err(self.broker.distrust(&what));
             }
         }
     }
@@ -275,7 +278,7 @@ impl Search {
         }
         let mut answers = answers.into_iter();
         let found = answers.find(|one| one.topic == self.of.topic && one.partition == self.of.partition);
-        let Some(found) = found else { return Err(other_partition(&self.broker, &self.of).await) };
+        let Some(found) = found else { return Err(other_partition(&self.broker, &self.of)) };
         let (error, high_watermark) = (found.error, found.high_watermark);
         Ok(Round { error, high_watermark, headers: found.headers })
     }

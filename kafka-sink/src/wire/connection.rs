@@ -12,7 +12,7 @@ use rskafka::messenger::{Messenger, RequestError, SyncVersionsError};
 use tokio::io::BufReader;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::address::Address;
+use super::address::{Address, Search};
 use super::bodies::api::{Api, Ask, Reply};
 use super::stream::{Stream, Switch};
 use crate::sender::request::Failure;
@@ -43,7 +43,7 @@ pub(super) struct Way {
 /// One attempt at an address at a time; those who waited for it share its failure.
 #[derive(Default)]
 pub(super) struct Gate {
-    attempt: tokio::sync::Mutex<()>,
+    attempt: tokio::sync::Mutex<Search>,
     failed: Mutex<(u64, String)>,
 }
 
@@ -53,6 +53,8 @@ pub(super) struct Connection {
     /// Held from the look at the connection to the first poll of a request: the order of the
     /// requests on the wire is the order in which they took it.
     open: tokio::sync::Mutex<Option<Arc<Open>>>,
+    /// Of the connection that was opened last.
+    switch: Mutex<Option<Switch>>,
     /// Until when Kafka has asked us to be silent.
     muted: Mutex<Option<Instant>>,
 }
@@ -70,11 +72,12 @@ impl Drop for Open {
 
 impl Connection {
     pub(super) fn new(way: Way) -> Connection {
-        Connection { way, open: tokio::sync::Mutex::default(), muted: Mutex::default() }
-    }
-
-    pub(super) fn times(&self) -> Times {
-        self.way.times
+        Connection {
+            way,
+            open: tokio::sync::Mutex::default(),
+            switch: Mutex::default(),
+            muted: Mutex::default(),
+        }
     }
 
     /// Whether nothing would be lost by forgetting it.
@@ -143,10 +146,11 @@ impl Connection {
         self.muted.lock().filter(|&until| until > Instant::now())
     }
 
-    /// Ends the connection: an answer that was whole makes no sense.
-    pub(super) async fn distrust(&self, what: &str) -> Failure {
-        if let Some(open) = self.open.lock().await.take() {
-            open.switch.kill(|| what.to_owned());
+    /// Ends the connection: an answer that was whole makes no sense. At once, also while another
+    /// request waits for the end of a throttle.
+    pub(super) fn distrust(&self, what: &str) -> Failure {
+        if let Some(switch) = self.switch.lock().take() {
+            switch.kill(|| what.to_owned());
         }
         Failure::Unknown(self.named(what))
     }
@@ -183,27 +187,28 @@ impl Connection {
             return Ok(Arc::clone(open));
         }
         *slot = None;
-        let _attempt = self.way.gate.attempt.lock().await;
+        let mut attempt = self.way.gate.attempt.lock().await;
         {
             let failed = self.way.gate.failed.lock();
             if failed.0 != failures {
                 return Err(failed.1.clone());
             }
         }
-        let made = self.connect().await;
+        let made = self.connect(&mut attempt).await;
         if let Err(cause) = &made {
             let mut failed = self.way.gate.failed.lock();
             *failed = (failed.0.wrapping_add(1), cause.clone());
         }
         let open = Arc::new(made?);
+        *self.switch.lock() = Some(open.switch.clone());
         *slot = Some(Arc::clone(&open));
         Ok(open)
     }
 
-    async fn connect(&self) -> Result<Open, String> {
+    async fn connect(&self, search: &mut Search) -> Result<Open, String> {
         let limit = self.way.times.connect;
         let begun = Instant::now();
-        let socket = self.way.address.connect(limit).await?;
+        let socket = self.way.address.connect(search, limit).await?;
         let (stream, switch) = Stream::new(socket, self.way.message_bytes_max);
         let stream = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
         let messenger = Messenger::new(stream, self.way.message_bytes_max, Arc::clone(&self.way.client_id));

@@ -1,6 +1,7 @@
 //! The brokers that are known: those of the configuration first, then those that they name.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,15 +16,28 @@ const PRODUCE_ANSWER_BYTES_MAX: usize = 4 << 20;
 /// The longest other answer: a batch that is read back comes whole, however long it is.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
+/// Connections to a broker for partitions that must not hold up others. After an outage that is
+/// every partition, so there cannot be one for each.
+const ALONE: u64 = 8;
+
 /// What shares a connection to a broker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     /// Questions, which Kafka answers at once.
     Questions,
     /// Batches.
     Batches,
-    /// The batches of one partition that must not hold up others.
-    Alone(TopicPartition),
+    /// The batches of partitions that failed, in one of so many connections.
+    Alone(u8),
+}
+
+impl Lane {
+    /// Always the same for a partition, so that its batches stay in order.
+    pub(super) fn alone(of: &TopicPartition) -> Lane {
+        let mut hasher = DefaultHasher::new();
+        (&of.topic, of.partition).hash(&mut hasher);
+        Lane::Alone((hasher.finish() % ALONE) as u8)
+    }
 }
 
 pub(super) struct Nodes {
@@ -106,7 +120,7 @@ impl Nodes {
 
     fn connection(&self, state: &mut State, address: Address, lane: Lane) -> Arc<Connection> {
         let gate = Arc::clone(state.gates.entry(address.clone()).or_default());
-        let made = state.connections.entry((address.clone(), lane.clone())).or_insert_with(|| {
+        let made = state.connections.entry((address.clone(), lane)).or_insert_with(|| {
             let message_bytes_max = match lane {
                 Lane::Questions => ANSWER_BYTES_MAX,
                 Lane::Batches | Lane::Alone(_) => PRODUCE_ANSWER_BYTES_MAX,

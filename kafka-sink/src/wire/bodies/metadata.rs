@@ -8,8 +8,11 @@ use super::api::Api;
 use super::bytes::{Input, Malformed, Output};
 use crate::sender::request;
 
+/// Most brokers of a cluster that are believed; each is an address that may be tried. The largest
+/// clusters have some hundred.
+const BROKERS_MAX: usize = 2048;
 /// Most partitions of a topic that are believed; the largest clusters have some ten thousand.
-const PARTITIONS_MAX: usize = 1 << 20;
+const PARTITIONS_MAX: usize = 1 << 16;
 
 /// Asks for these topics; for none, the brokers alone.
 pub(crate) struct Metadata {
@@ -68,6 +71,9 @@ impl Api for Metadata {
             input.end()?;
             Ok(Broker { id, host, port })
         })?;
+        if brokers.len() > BROKERS_MAX {
+            return Err(Malformed("it names too many brokers"));
+        }
         let cluster = input.nullable_string()?.map(Arc::from);
         input.i32()?; // controller
         let topics = input.list(|input| topic(input, version))?;

@@ -1,5 +1,5 @@
 //! Batches to their partitions. They are encoded straight from the log's records into the
-//! request; with a codec that takes its time, into buffers of their own beforehand.
+//! request; where they are compressed, into buffers of their own beforehand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

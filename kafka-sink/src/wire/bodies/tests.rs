@@ -87,6 +87,24 @@ fn counts_are_not_believed() {
     assert_eq!(endless, Err(Malformed("a varint is too long")));
 }
 
+/// Each broker is an address that may be tried, and compared with the others.
+#[test]
+fn a_cluster_of_a_million_brokers_is_not_believed() {
+    let cluster = |brokers: i32| {
+        let mut bytes = vec![0; 4];
+        bytes.extend(brokers.to_be_bytes());
+        for id in 0..brokers {
+            bytes.extend(id.to_be_bytes());
+            bytes.extend([0, 1, b'h', 0, 0, 0, 9, 0xff, 0xff]);
+        }
+        bytes.extend([0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let read = Metadata::read(&mut Input::new(&bytes, false), 4);
+        read.map(|cluster| cluster.brokers.len())
+    };
+    assert_eq!(cluster(2048), Ok(2048));
+    assert_eq!(cluster(1_000_000), Err(Malformed("it names too many brokers")));
+}
+
 #[test]
 fn texts_and_counts_lead_back() {
     let long = "é".repeat(300);

@@ -3,8 +3,11 @@
 mod driver;
 mod fake;
 mod faults;
+mod hostile;
 mod kafka;
 mod order;
+mod proxy;
+mod whole;
 
 use std::future::Future;
 use std::time::Duration;
