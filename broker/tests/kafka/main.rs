@@ -19,6 +19,7 @@ mod feed;
 
 mod launcher;
 
+mod beside;
 mod job;
 mod outages;
 mod promises;

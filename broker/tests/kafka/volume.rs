@@ -6,7 +6,7 @@ use crate::node::shared;
 use crate::support::{Raw, load::Load};
 use millrace_codec::{QoS, Version};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn many_clients_partitions_and_topics() {
@@ -119,6 +119,7 @@ fn a_quota_slows_and_repeats_nothing() {
     let settings = ["kafka.client_id=volume-quota", "kafka.batch_records=50", "kafka.request_timeout=5s"];
     let broker = feed::broker(&kafka, "volume_quota", &settings);
     let mut expected = Vec::new();
+    let begun = Instant::now();
     for device in ["one", "two"] {
         let mut raw = Raw::connect(&broker, Version::V311, device);
         for number in 1..=800u16 {
@@ -131,6 +132,8 @@ fn a_quota_slows_and_repeats_nothing() {
         }
     }
     let status = settled(&broker);
+    // 1.7 MB at 100 kB a second; Kafka lets the first seconds' worth pass. Without the quota it is one second.
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}: nothing was throttled", begun.elapsed());
     let mut found = payloads(&client.consume("volume_quota"));
     found.sort_by_key(|payload| payload.starts_with("two"));
     assert_eq!(found.len(), expected.len());
