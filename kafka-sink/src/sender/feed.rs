@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::notice::Notice;
 use super::partition::FedBy;
 use super::topic::Known;
-use super::{Action, Now, PartRef, Reader, Sender};
+use super::{Action, Now, PartRef, Reader, Sender, Tally};
 use crate::log::control::Control;
 use crate::log::entry;
 use crate::log::port::{Group, Item};
@@ -209,9 +209,14 @@ impl Sender {
                     rule: record.rule,
                     core: record.core,
                 };
-                let tally = super::flow::tally(std::slice::from_ref(&item));
+                let (core, rule, bytes) = (item.core, item.rule, u64::from(item.len));
                 if to.push(item, now.mono) {
-                    self.actions.push(Action::PossiblyRepeated(tally));
+                    self.actions.push(Action::PossiblyRepeated(vec![Tally {
+                        core,
+                        rule,
+                        records: 1,
+                        bytes,
+                    }]));
                 }
                 if !std::mem::replace(&mut to.is_ready, true) {
                     self.ready.push_back(PartRef { topic: index, partition });
