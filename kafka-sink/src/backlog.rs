@@ -81,7 +81,7 @@ struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     fn new(state: &'a TopicState) -> Topic<'a> {
-        let undone_from = state.partitions.values().map(next).max().unwrap_or(0);
+        let undone_from = state.partitions.values().map(PartitionState::next).max().unwrap_or(0);
         Topic { state, undone_from }
     }
 
@@ -95,15 +95,8 @@ impl<'a> Topic<'a> {
             return false;
         };
         let partition = partition::of_key(view.key, count.count);
-        self.state.partitions.get(&partition).is_some_and(|state| view.sequence < next(state))
+        self.state.partitions.get(&partition).is_some_and(|state| view.sequence < state.next())
     }
-}
-
-/// Everything of the partition below this is delivered or set aside.
-fn next(state: &PartitionState) -> u64 {
-    let cursor = state.cursor.as_ref().map_or(0, |cursor| cursor.next);
-    let intent = state.intent.as_ref().map_or(0, |intent| intent.first);
-    cursor.max(intent)
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@
 //! is the event's JSON.
 
 mod compress;
-mod headers;
 mod varint;
 
 use crate::log::bytes::put_at;
@@ -28,8 +27,6 @@ use crate::log::entry;
 use crate::record;
 use crate::sender::request::Part;
 use crate::target::Compression;
-
-pub(crate) use headers::read_headers;
 
 /// Bytes before the records.
 const HEADER: usize = 61;
@@ -44,6 +41,10 @@ pub(crate) enum EncodeError {
     #[error("a batch must have 1 to 2,147,483,647 records and bytes")]
     Size,
     /// A setting that the broker checks at its start.
+    #[cfg_attr(
+        all(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"),
+        expect(dead_code, reason = "this build has all of them")
+    )]
     #[error("this build has no {0} compression")]
     NotBuilt(Compression),
     /// The codec's own error.

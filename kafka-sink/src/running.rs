@@ -2,6 +2,7 @@
 //! in which records go: cores, log, sink, log again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -29,10 +30,29 @@ const BACKLOG_TOLD_BYTES: u64 = 64 << 20;
 /// Stands in the status for all hooks that are no longer configured and left records behind.
 const REMOVED: &str = "(removed)";
 
-/// Log thread and sink, running. Dropping it asks the log thread to stop, without waiting.
+/// Log thread and sink, running. Dropping it asks both to stop, without waiting.
 pub struct Running {
+    sink: Sink,
     log: LogHandle,
     observer: Observer,
+}
+
+/// Ends the sink with the run, however many observers are left.
+struct Sink {
+    inner: Arc<Inner>,
+}
+
+impl Sink {
+    /// Taken out before it is stopped: who looks meanwhile must not wait for the grace.
+    fn take(&self) -> Option<wire::Handle> {
+        self.inner.sink.lock().take()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
 }
 
 /// Looks at a running stream side, from any thread; also after its end.
@@ -101,8 +121,9 @@ pub fn start(
             return Err(LogError::Sink(error));
         }
     };
-    let inner = Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), left, sink };
-    Ok((Running { log, observer: Observer { inner: Arc::new(inner) } }, producers))
+    let inner = Arc::new(Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), left, sink });
+    let sink = Sink { inner: Arc::clone(&inner) };
+    Ok((Running { sink, log, observer: Observer { inner } }, producers))
 }
 
 /// What the sink needs to begin with, and by rule the time of the oldest event that waits for it.
@@ -120,6 +141,14 @@ fn prepare(
     let end = log.next_sequence();
     let earliest = follow.read(0, end, 1, &budget)?.first().map_or(end, |group| group.sequences.start);
     let restored = begin(log, config.start, earliest)?;
+    if let Some(gone) = gone(&restored, earliest) {
+        tracing::error!(
+            from = gone.start,
+            to = gone.end,
+            "records that were to go to Kafka are not in the log any more: they were deleted by age or size while \
+             there was no [kafka], or their files are gone"
+        );
+    }
     let before = log.fs().steady_us();
     let from = restored.floor().max(earliest);
     let read = |from| follow.read(from, end, BACKLOG_STEP_BYTES, &budget);
@@ -130,7 +159,7 @@ fn prepare(
     }
     let (mut streams, mut confirmed_streams) = (Vec::new(), Vec::new());
     for rule in rules.iter().filter(|rule| rule.to_kafka) {
-        let mut add = |to: &mut Vec<Arc<str>>| {
+        let add = |to: &mut Vec<Arc<str>>| {
             if !to.contains(&rule.stream) {
                 to.push(Arc::clone(&rule.stream));
             }
@@ -168,8 +197,17 @@ fn begin(log: &mut Log, start: Start, earliest: u64) -> Result<TargetState, LogE
         let target = Target { target: KAFKA, cluster: "".into(), floor, producer: None };
         log.write_control(Control::Target(target.clone()))?;
         state.target = Some(target);
+    } else if start == Start::Latest {
+        tracing::info!(
+            "kafka.start = \"latest\" counts only for a log that gets its first Kafka: delivery goes on where it was"
+        );
     }
     Ok(state)
+}
+
+/// Sequences that are not known to be delivered, and not in the log any more.
+fn gone(restored: &TargetState, earliest: u64) -> Option<Range<u64>> {
+    Some(restored.floor()..earliest).filter(|gone| !gone.is_empty())
 }
 
 impl Running {
@@ -196,9 +234,7 @@ impl Running {
     /// The last records could not be written.
     pub fn stop(self, grace: Duration) -> Result<Summary, LogError> {
         let drained = self.log.drain();
-        // Taken out before it is stopped: who looks meanwhile must not wait for the grace.
-        let sink = self.observer.inner.sink.lock().take();
-        if let Some(sink) = sink {
+        if let Some(sink) = self.sink.take() {
             // A log that has ended makes nothing durable for a sink to wait for.
             sink.stop(if drained { grace } else { Duration::ZERO });
         }

@@ -379,7 +379,7 @@ impl Sender {
                 }
             }
         }
-        for group in self.feed.incoming.front() {
+        if let Some(group) = self.feed.incoming.front() {
             for (_, _, record) in crate::log::entry::records(&group.body) {
                 see(record.rule, record.ts_ms);
             }

@@ -73,10 +73,6 @@ impl Connection {
         Connection { way, open: tokio::sync::Mutex::default(), muted: Mutex::default() }
     }
 
-    pub(super) fn times(&self) -> Times {
-        self.way.times
-    }
-
     /// Whether nothing would be lost by forgetting it.
     pub(super) fn is_closed(&self) -> bool {
         self.open.try_lock().is_ok_and(|open| open.as_ref().is_none_or(|open| open.switch.is_off()))
