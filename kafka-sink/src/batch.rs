@@ -48,6 +48,7 @@ pub(crate) enum EncodeError {
     #[error("this build has no {0} compression")]
     NotBuilt(Compression),
     /// The codec's own error.
+    #[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
     #[error("{compression} compression failed: {cause}")]
     Compression { compression: Compression, cause: String },
 }

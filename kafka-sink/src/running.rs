@@ -65,6 +65,8 @@ struct Inner {
     stats: Arc<Mutex<LogStats>>,
     accounts: Arc<Accounts>,
     rules: Vec<Rule>,
+    /// By rule, the time of the oldest event that earlier runs left, Unix milliseconds.
+    left: BTreeMap<u32, u64>,
     /// `None` without a target, and once the sink has been stopped.
     sink: Mutex<Option<wire::Handle>>,
 }
@@ -89,10 +91,20 @@ pub fn start(
         }
     }
     let waker = Arc::<Waker>::default();
+    let mut left = BTreeMap::new();
     let sink = match kafka {
-        None => None,
+        None => {
+            if log.target().target.is_some() {
+                tracing::warn!(
+                    "this log has been delivered to a Kafka, and none is configured now: what has not been delivered \
+                     yet is kept for it only as long as retention lets it"
+                );
+            }
+            None
+        }
         Some(config) => {
-            let shared = prepare(&mut log, &config, cores, &completion, rules, &accounts)?;
+            let (shared, oldest) = prepare(&mut log, &config, cores, &completion, rules, &accounts)?;
+            left = oldest;
             let floor = shared.restored.floor();
             let port = Port::new(log.next_sequence(), floor, TAIL_BYTES_MAX, Arc::clone(&waker));
             Some((config, Arc::new(port), shared))
@@ -109,13 +121,13 @@ pub fn start(
             return Err(LogError::Sink(error));
         }
     };
-    let inner = Arc::new(Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), sink });
+    let inner = Arc::new(Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), left, sink });
     let sink = Sink { inner: Arc::clone(&inner) };
     Ok((Running { sink, log, observer: Observer { inner } }, producers))
 }
 
-/// What the sink needs to begin with. Counts the backlog; the first time there is a target, writes
-/// down where it begins.
+/// What the sink needs to begin with, and by rule the time of the oldest event that waits for it.
+/// Counts the backlog; the first time there is a target, writes down where it begins.
 fn prepare(
     log: &mut Log,
     config: &KafkaConfig,
@@ -123,7 +135,7 @@ fn prepare(
     completion: &Arc<dyn Completion>,
     rules: &[Rule],
     accounts: &Arc<Accounts>,
-) -> Result<SinkShared, LogError> {
+) -> Result<(SinkShared, BTreeMap<u32, u64>), LogError> {
     let mut follow = Follow::open(Arc::clone(log.fs()), log.dir().to_owned());
     let budget = Arc::<AtomicUsize>::default();
     let end = log.next_sequence();
@@ -140,7 +152,7 @@ fn prepare(
     let before = log.fs().steady_us();
     let from = restored.floor().max(earliest);
     let read = |from| follow.read(from, end, BACKLOG_STEP_BYTES, &budget);
-    let backlog = backlog::charge(accounts, &restored, from, end, read)?;
+    let (backlog, oldest) = backlog::charge(accounts, &restored, from, end, read)?;
     if backlog.bytes > BACKLOG_TOLD_BYTES {
         let ms = log.fs().steady_us().saturating_sub(before) / 1000;
         tracing::info!(backlog.records, backlog.bytes, ms, "counted what earlier runs left for Kafka");
@@ -157,7 +169,7 @@ fn prepare(
             add(&mut confirmed_streams);
         }
     }
-    Ok(SinkShared {
+    let shared = SinkShared {
         accounts: Arc::clone(accounts),
         completion: Arc::clone(completion),
         restored,
@@ -169,7 +181,8 @@ fn prepare(
         cores,
         // Pauses of two brokers that lost the same Kafka should not end together.
         seed: log.fs().steady_us() ^ end.rotate_left(32) ^ u64::from(std::process::id()),
-    })
+    };
+    Ok((shared, oldest))
 }
 
 /// Where the target is. If it is new, its beginning is durable before anything else happens, so
@@ -238,14 +251,20 @@ impl Observer {
     /// The numbers of each hook, in the order of the rules, and of the target. Hooks that are no
     /// longer configured and left records behind follow as one, named `(removed)`.
     pub fn status(&self) -> Status {
-        let Inner { accounts, rules, sink, .. } = &*self.inner;
+        let Inner { accounts, rules, left, sink, .. } = &*self.inner;
         // Before the balances: what is oldest must not be younger than what is counted.
         let (kafka, oldest) = sink.lock().as_ref().map(wire::Handle::status).unzip();
         let oldest = oldest.unwrap_or_default();
         let mut balances = accounts.balances();
+        let oldest = |rule: u32, balance: &Balance| {
+            // The sink knows what it has read; before anything is settled, it may not have read the oldest.
+            let is_left = balance.waiting() > 0 && balance.delivered == 0 && balance.set_aside == 0;
+            let left = left.get(&rule).copied().filter(|_| is_left);
+            [oldest.get(&rule).copied().flatten(), left].into_iter().flatten().min()
+        };
         let hook = |rule: &Rule| {
             let balance = balances.remove(&rule.id).unwrap_or_default();
-            let oldest_ms = oldest.get(&rule.id).copied().flatten();
+            let oldest_ms = oldest(rule.id, &balance);
             hook_status(&rule.name, &rule.stream, balance, oldest_ms, accounts.target())
         };
         let mut hooks: Vec<HookStatus> = rules.iter().map(hook).collect();
@@ -257,15 +276,15 @@ impl Observer {
 /// The hooks of earlier runs, if they left anything.
 fn removed(
     balances: BTreeMap<u32, Balance>,
-    oldest: &BTreeMap<u32, Option<u64>>,
+    oldest: &dyn Fn(u32, &Balance) -> Option<u64>,
     target: bool,
 ) -> Option<HookStatus> {
     let mut sum = Balance::default();
     let mut oldest_ms: Option<u64> = None;
     for (rule, balance) in balances {
-        sum += balance;
-        let times = [oldest_ms, oldest.get(&rule).copied().flatten()];
+        let times = [oldest_ms, oldest(rule, &balance)];
         oldest_ms = times.into_iter().flatten().min();
+        sum += balance;
     }
     (sum != Balance::default()).then(|| hook_status(REMOVED, "", sum, oldest_ms, target))
 }

@@ -356,7 +356,7 @@ impl Sender {
             }
             Verdict::ParkTarget => {
                 self.failed(now, part, State::Send, false, &errors::name(answer.error));
-                let text = "another process writes with this broker's producer, or its rights are gone; start it again once that is settled";
+                let text = "another process writes with this broker's producer, or its rights are gone";
                 self.park(Some(answer.error), text.into());
             }
         }
