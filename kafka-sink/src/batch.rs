@@ -41,10 +41,6 @@ pub(crate) enum EncodeError {
     #[error("a batch must have 1 to 2,147,483,647 records and bytes")]
     Size,
     /// A setting that the broker checks at its start.
-    #[cfg_attr(
-        all(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"),
-        expect(dead_code, reason = "this build has all of them")
-    )]
     #[error("this build has no {0} compression")]
     NotBuilt(Compression),
     /// The codec's own error.

@@ -58,7 +58,7 @@ fn run(accounts: &Accounts, state: &TargetState, from: u64, to: u64) -> (Backlog
             .collect())
     };
     let (backlog, oldest) = charge(accounts, state, from, to, read).expect("reads");
-    assert_eq!(oldest.get(&7).is_some(), backlog.records > 0, "{oldest:?}");
+    assert_eq!(oldest.contains_key(&7), backlog.records > 0, "{oldest:?}");
     (backlog, asked)
 }
 

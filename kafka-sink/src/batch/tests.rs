@@ -133,7 +133,7 @@ fn a_stamp_replaces_all_times_but_those_in_the_json() {
 
 #[test]
 fn room_is_made_once() {
-    let payload = vec![0x55; 200];
+    let payload = [0x55; 200];
     for len in [0, 1, 200] {
         let data = EventData::Acked {
             from: "10083618796833171",
