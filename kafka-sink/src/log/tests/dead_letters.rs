@@ -141,7 +141,8 @@ fn two_files_bound_their_size() {
 #[test]
 fn a_file_that_an_operator_moved_or_emptied_is_made_again() {
     let path = Path::new(DIR).join("dead-letters.jsonl");
-    let cases: [(&str, fn(&SimFs, &Path)); 3] = [
+    type Change = fn(&SimFs, &Path);
+    let cases: [(&str, Change); 3] = [
         ("moved", |fs, path| fs.rename(path, &path.with_extension("old")).expect("moved")),
         ("deleted", |fs, path| fs.remove(path).expect("deleted")),
         ("emptied", |fs, path| fs.open(path, true).expect("there").set_len(0).expect("emptied")),
