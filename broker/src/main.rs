@@ -25,11 +25,14 @@ fn serve(config: Config, stop: Receiver<()>) -> Result<(), Box<dyn Error>> {
     }
     let before = if recovery.clean { "" } else { "; the run before it did not end cleanly" };
     info!("log: run {} begins at record {}{before}", recovery.run, recovery.next_sequence);
-    for (name, address) in node.addresses() {
-        info!("listener {name}: mqtt on {address}");
-    }
     let reporter = node.reporter();
-    let until_the_stop = || wait(&reporter, config.node.status_every, &stop);
+    let until_the_stop = || {
+        // Who waits for these lines may ask for the status at once.
+        for (name, address) in node.addresses() {
+            info!("listener {name}: mqtt on {address}");
+        }
+        wait(&reporter, config.node.status_every, &stop);
+    };
     socket::answer_while(&config.node.data, || reporter.report(), until_the_stop);
     let Stopped { counters, log, waiting } = node.stop()?;
     for (what, count) in counters.losses() {

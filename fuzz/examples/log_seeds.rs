@@ -1,4 +1,5 @@
-//! Writes the seeds of `log_recovery`: segments as the log writes them, with every event.
+//! Writes the seeds of `log_recovery`: segments as the log writes them, with every event and
+//! every entry of the way into Kafka.
 //! `cargo run --example log_seeds` in `fuzz/`. Run it again when the format has changed, and commit what
 //! it wrote.
 
@@ -44,7 +45,8 @@ fn write_run(
     segment_bytes: u64,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let config = LogConfig { segment_bytes, fill_step_bytes: 512, reserve_bytes: 0, ..LogConfig::new("/log", "n@h") };
-    let (opened, _) = open(config, log.clone(), run, run)?;
+    let (mut opened, _) = open(config, log.clone(), run, run)?;
+    opened.write_samples()?;
     let (handle, mut producers) = opened.start(1, Arc::new(Deaf))?;
     let events = [
         EventData::Connected { keepalive: 60, proto_ver: 5, clean_start: true, ip: [127, 0, 0, 1].into() },

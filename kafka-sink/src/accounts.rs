@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
-use crate::log::port::Item;
-
 /// No core waits for room.
 const NO_ASK: u64 = u64::MAX;
 
@@ -280,19 +278,6 @@ impl Accounts {
     }
 }
 
-/// What became of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Confirmed by Kafka.
-    Delivered,
-    /// In the dead-letter file.
-    SetAside,
-    /// Sent again; on their way still.
-    Retried,
-    /// Perhaps in Kafka twice; on their way still.
-    PossiblyRepeated,
-}
-
 /// The sink's way to the accounts: keeps those it has met, and the cores that are to hear of room.
 pub(crate) struct Settler {
     accounts: Arc<Accounts>,
@@ -304,21 +289,6 @@ pub(crate) struct Settler {
 impl Settler {
     pub(crate) fn new(accounts: Arc<Accounts>) -> Settler {
         Settler { accounts, met: BTreeMap::new(), due: Vec::new() }
-    }
-
-    /// All of these records came to the same.
-    pub(crate) fn settle(&mut self, items: &[Item], fate: Fate) {
-        for same in items.chunk_by(|a, b| (a.core, a.rule) == (b.core, b.rule)) {
-            let Some(&Item { core, rule, .. }) = same.first() else { continue };
-            let records = same.len() as u64;
-            let bytes = same.iter().map(|item| u64::from(item.len)).sum();
-            match fate {
-                Fate::Delivered => self.delivered(core, rule, records, bytes),
-                Fate::SetAside => self.set_aside(core, rule, records, bytes),
-                Fate::Retried => self.retried(core, rule, records),
-                Fate::PossiblyRepeated => self.possibly_repeated(core, rule, records),
-            }
-        }
     }
 
     /// Records with this core and rule are confirmed by Kafka.

@@ -19,7 +19,8 @@ pub(crate) struct Backlog {
 }
 
 /// Charges every record in `from..to` that `restored` does not know as delivered. `read` gives the
-/// next groups that hold records from a sequence on, in order; none at the end.
+/// next groups that hold records from a sequence on, in order; none at the end. Also returns the
+/// time of each rule's oldest event, Unix milliseconds.
 ///
 /// # Errors
 /// Those of `read`.
@@ -29,10 +30,11 @@ pub(crate) fn charge(
     from: u64,
     to: u64,
     mut read: impl FnMut(u64) -> Result<Vec<Arc<Group>>, LogError>,
-) -> Result<Backlog, LogError> {
+) -> Result<(Backlog, BTreeMap<u32, u64>), LogError> {
     let topics: BTreeMap<&str, Topic<'_>> =
         restored.topics.iter().map(|(name, state)| (&**name, Topic::new(state))).collect();
     let mut sums: BTreeMap<(u8, u32), Backlog> = BTreeMap::new();
+    let mut oldest: BTreeMap<u32, u64> = BTreeMap::new();
     let mut position = from;
     while position < to {
         let groups = read(position)?;
@@ -50,6 +52,8 @@ pub(crate) fn charge(
                     continue;
                 }
                 sums.entry((view.core, view.rule)).or_default().add(1, len as u64);
+                let known = oldest.entry(view.rule).or_insert(view.ts_ms);
+                *known = view.ts_ms.min(*known);
             }
         }
         position = end;
@@ -59,7 +63,7 @@ pub(crate) fn charge(
         accounts.charge_backlog(core, rule, sum.records, sum.bytes);
         total.add(sum.records, sum.bytes);
     }
-    Ok(total)
+    Ok((total, oldest))
 }
 
 impl Backlog {
@@ -77,7 +81,7 @@ struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     fn new(state: &'a TopicState) -> Topic<'a> {
-        let undone_from = state.partitions.values().map(next).max().unwrap_or(0);
+        let undone_from = state.partitions.values().map(PartitionState::next).max().unwrap_or(0);
         Topic { state, undone_from }
     }
 
@@ -91,15 +95,8 @@ impl<'a> Topic<'a> {
             return false;
         };
         let partition = partition::of_key(view.key, count.count);
-        self.state.partitions.get(&partition).is_some_and(|state| view.sequence < next(state))
+        self.state.partitions.get(&partition).is_some_and(|state| view.sequence < state.next())
     }
-}
-
-/// Everything of the partition below this is delivered or set aside.
-fn next(state: &PartitionState) -> u64 {
-    let cursor = state.cursor.as_ref().map_or(0, |cursor| cursor.next);
-    let intent = state.intent.as_ref().map_or(0, |intent| intent.first);
-    cursor.max(intent)
 }
 
 #[cfg(test)]

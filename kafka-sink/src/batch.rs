@@ -20,7 +20,6 @@
 //! is the event's JSON.
 
 mod compress;
-mod headers;
 mod varint;
 
 use crate::log::bytes::put_at;
@@ -28,8 +27,6 @@ use crate::log::entry;
 use crate::record;
 use crate::sender::request::Part;
 use crate::target::Compression;
-
-pub(crate) use headers::read_headers;
 
 /// Bytes before the records.
 const HEADER: usize = 61;
@@ -47,6 +44,7 @@ pub(crate) enum EncodeError {
     #[error("this build has no {0} compression")]
     NotBuilt(Compression),
     /// The codec's own error.
+    #[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
     #[error("{compression} compression failed: {cause}")]
     Compression { compression: Compression, cause: String },
 }

@@ -43,3 +43,5 @@ pub use rule::{
 pub use running::{Observer, Running, start};
 pub use status::{HookStatus, KafkaStatus, Status, TopicStatus};
 pub use target::{Compression, KafkaConfig, Start, UnknownName};
+#[cfg(feature = "sim")]
+pub use wire::read_answer;

@@ -2,6 +2,7 @@
 //! in which records go: cores, log, sink, log again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -29,10 +30,29 @@ const BACKLOG_TOLD_BYTES: u64 = 64 << 20;
 /// Stands in the status for all hooks that are no longer configured and left records behind.
 const REMOVED: &str = "(removed)";
 
-/// Log thread and sink, running. Dropping it asks the log thread to stop, without waiting.
+/// Log thread and sink, running. Dropping it asks both to stop, without waiting.
 pub struct Running {
+    sink: Sink,
     log: LogHandle,
     observer: Observer,
+}
+
+/// Ends the sink with the run, however many observers are left.
+struct Sink {
+    inner: Arc<Inner>,
+}
+
+impl Sink {
+    /// Taken out before it is stopped: who looks meanwhile must not wait for the grace.
+    fn take(&self) -> Option<wire::Handle> {
+        self.inner.sink.lock().take()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
 }
 
 /// Looks at a running stream side, from any thread; also after its end.
@@ -45,6 +65,8 @@ struct Inner {
     stats: Arc<Mutex<LogStats>>,
     accounts: Arc<Accounts>,
     rules: Vec<Rule>,
+    /// By rule, the time of the oldest event that earlier runs left, Unix milliseconds.
+    left: BTreeMap<u32, u64>,
     /// `None` without a target, and once the sink has been stopped.
     sink: Mutex<Option<wire::Handle>>,
 }
@@ -81,11 +103,21 @@ pub(crate) fn start_from(
         }
     }
     let waker = Arc::<Waker>::default();
+    let mut left = BTreeMap::new();
     let sink = match kafka {
-        None => None,
+        None => {
+            if log.target().target.is_some() {
+                tracing::warn!(
+                    "this log has been delivered to a Kafka, and none is configured now: what has not been delivered \
+                     yet is kept for it only as long as retention lets it"
+                );
+            }
+            None
+        }
         Some(config) => {
-            let shared = prepare(&mut log, &config, cores, &completion, rules, &accounts)?;
+            let (shared, oldest) = prepare(&mut log, &config, cores, &completion, rules, &accounts)?;
             let shared = SinkShared { first_sequence, ..shared };
+            left = oldest;
             let floor = shared.restored.floor();
             let port = Port::new(log.next_sequence(), floor, TAIL_BYTES_MAX, Arc::clone(&waker));
             Some((config, Arc::new(port), shared))
@@ -102,12 +134,13 @@ pub(crate) fn start_from(
             return Err(LogError::Sink(error));
         }
     };
-    let inner = Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), sink };
-    Ok((Running { log, observer: Observer { inner: Arc::new(inner) } }, producers))
+    let inner = Arc::new(Inner { stats: log.shared_stats(), accounts, rules: rules.to_vec(), left, sink });
+    let sink = Sink { inner: Arc::clone(&inner) };
+    Ok((Running { sink, log, observer: Observer { inner } }, producers))
 }
 
-/// What the sink needs to begin with. Counts the backlog; the first time there is a target, writes
-/// down where it begins.
+/// What the sink needs to begin with, and by rule the time of the oldest event that waits for it.
+/// Counts the backlog; the first time there is a target, writes down where it begins.
 fn prepare(
     log: &mut Log,
     config: &KafkaConfig,
@@ -115,16 +148,24 @@ fn prepare(
     completion: &Arc<dyn Completion>,
     rules: &[Rule],
     accounts: &Arc<Accounts>,
-) -> Result<SinkShared, LogError> {
+) -> Result<(SinkShared, BTreeMap<u32, u64>), LogError> {
     let mut follow = Follow::open(Arc::clone(log.fs()), log.dir().to_owned());
     let budget = Arc::<AtomicUsize>::default();
     let end = log.next_sequence();
     let earliest = follow.read(0, end, 1, &budget)?.first().map_or(end, |group| group.sequences.start);
     let restored = begin(log, config.start, earliest)?;
+    if let Some(gone) = gone(&restored, earliest) {
+        tracing::error!(
+            from = gone.start,
+            to = gone.end,
+            "records that were to go to Kafka are not in the log any more: they were deleted by age or size while \
+             there was no [kafka], or their files are gone"
+        );
+    }
     let before = log.fs().steady_us();
     let from = restored.floor().max(earliest);
     let read = |from| follow.read(from, end, BACKLOG_STEP_BYTES, &budget);
-    let backlog = backlog::charge(accounts, &restored, from, end, read)?;
+    let (backlog, oldest) = backlog::charge(accounts, &restored, from, end, read)?;
     if backlog.bytes > BACKLOG_TOLD_BYTES {
         let ms = log.fs().steady_us().saturating_sub(before) / 1000;
         tracing::info!(backlog.records, backlog.bytes, ms, "counted what earlier runs left for Kafka");
@@ -141,7 +182,7 @@ fn prepare(
             add(&mut confirmed_streams);
         }
     }
-    Ok(SinkShared {
+    let shared = SinkShared {
         accounts: Arc::clone(accounts),
         completion: Arc::clone(completion),
         restored,
@@ -154,7 +195,8 @@ fn prepare(
         cores,
         // Pauses of two brokers that lost the same Kafka should not end together.
         seed: log.fs().steady_us() ^ end.rotate_left(32) ^ u64::from(std::process::id()),
-    })
+    };
+    Ok((shared, oldest))
 }
 
 /// Where the target is. If it is new, its beginning is durable before anything else happens, so
@@ -169,8 +211,17 @@ fn begin(log: &mut Log, start: Start, earliest: u64) -> Result<TargetState, LogE
         let target = Target { target: KAFKA, cluster: "".into(), floor, producer: None };
         log.write_control(Control::Target(target.clone()))?;
         state.target = Some(target);
+    } else if start == Start::Latest {
+        tracing::info!(
+            "kafka.start = \"latest\" counts only for a log that gets its first Kafka: delivery goes on where it was"
+        );
     }
     Ok(state)
+}
+
+/// Sequences that are not known to be delivered, and not in the log any more.
+fn gone(restored: &TargetState, earliest: u64) -> Option<Range<u64>> {
+    Some(restored.floor()..earliest).filter(|gone| !gone.is_empty())
 }
 
 impl Running {
@@ -197,9 +248,7 @@ impl Running {
     /// The last records could not be written.
     pub fn stop(self, grace: Duration) -> Result<Summary, LogError> {
         let drained = self.log.drain();
-        // Taken out before it is stopped: who looks meanwhile must not wait for the grace.
-        let sink = self.observer.inner.sink.lock().take();
-        match sink {
+        match self.sink.take() {
             Some(sink) if drained => sink.stop(grace),
             // A log that has ended makes nothing durable for a sink to wait for.
             Some(sink) => sink.abandon(),
@@ -218,14 +267,20 @@ impl Observer {
     /// The numbers of each hook, in the order of the rules, and of the target. Hooks that are no
     /// longer configured and left records behind follow as one, named `(removed)`.
     pub fn status(&self) -> Status {
-        let Inner { accounts, rules, sink, .. } = &*self.inner;
+        let Inner { accounts, rules, left, sink, .. } = &*self.inner;
         // Before the balances: what is oldest must not be younger than what is counted.
         let (kafka, oldest) = sink.lock().as_ref().map(wire::Handle::status).unzip();
         let oldest = oldest.unwrap_or_default();
         let mut balances = accounts.balances();
+        let oldest = |rule: u32, balance: &Balance| {
+            // The sink knows what it has read; before anything is settled, it may not have read the oldest.
+            let is_left = balance.waiting() > 0 && balance.delivered == 0 && balance.set_aside == 0;
+            let left = left.get(&rule).copied().filter(|_| is_left);
+            [oldest.get(&rule).copied().flatten(), left].into_iter().flatten().min()
+        };
         let hook = |rule: &Rule| {
             let balance = balances.remove(&rule.id).unwrap_or_default();
-            let oldest_ms = oldest.get(&rule.id).copied().flatten();
+            let oldest_ms = oldest(rule.id, &balance);
             hook_status(&rule.name, &rule.stream, balance, oldest_ms, accounts.target())
         };
         let mut hooks: Vec<HookStatus> = rules.iter().map(hook).collect();
@@ -237,15 +292,15 @@ impl Observer {
 /// The hooks of earlier runs, if they left anything.
 fn removed(
     balances: BTreeMap<u32, Balance>,
-    oldest: &BTreeMap<u32, Option<u64>>,
+    oldest: &dyn Fn(u32, &Balance) -> Option<u64>,
     target: bool,
 ) -> Option<HookStatus> {
     let mut sum = Balance::default();
     let mut oldest_ms: Option<u64> = None;
     for (rule, balance) in balances {
-        sum += balance;
-        let times = [oldest_ms, oldest.get(&rule).copied().flatten()];
+        let times = [oldest_ms, oldest(rule, &balance)];
         oldest_ms = times.into_iter().flatten().min();
+        sum += balance;
     }
     (sum != Balance::default()).then(|| hook_status(REMOVED, "", sum, oldest_ms, target))
 }

@@ -123,7 +123,7 @@ fn problems_of_a_file() {
         (
             "[hook.a]\non = \"message.publish\"\ntopic = \"t\"\ndurability = \"kafka\"",
             &[
-                "m.toml:1: hook.a.durability is kafka, but kafka.servers names no Kafka that could confirm its records",
+                "m.toml:1: hook.a.durability is kafka, but kafka.servers is empty: name a Kafka, or take log or memory",
             ],
         ),
         // Found by trial: of 60,000 names there are usually two.

@@ -120,10 +120,11 @@ fn clocks_are_read_in_few_places() {
     }
 }
 
-/// One module speaks to Kafka, and only its thread runs tokio: the rest knows neither.
+/// One module speaks to Kafka, and only its thread runs tokio: the rest of the broker knows neither. The drill reads back
+/// with rskafka's own client, so that what counts is not what sends.
 #[test]
 fn rskafka_and_tokio_are_named_in_one_place() {
-    for package in ["codec", "router", "broker", "bench"] {
+    for package in ["codec", "router", "broker"] {
         let named = dependencies(package);
         assert!(
             !named.contains("tokio") && !named.contains("rskafka"),

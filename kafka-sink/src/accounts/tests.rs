@@ -1,11 +1,10 @@
 //! The sums hold, whoever writes and looks; room is told once, to the right core.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::port::Group;
 
 const RULE: u32 = 7;
 
@@ -86,38 +85,6 @@ fn removed_hooks_and_repeats_are_counted_without_a_rule() {
     settler.delivered(0, 99, 2, 20);
     let sum = sums(&accounts, 99);
     assert_eq!((sum.retried, sum.possibly_repeated, sum.waiting(), sum.waiting_bytes), (2, 1, 0, 0));
-}
-
-#[test]
-fn items_are_settled_by_core_and_rule() {
-    let accounts = Arc::new(Accounts::new(2, true));
-    let group = Group::new(1, "n@h".into(), 0..6, Vec::new(), &Arc::<AtomicUsize>::default());
-    let group = Arc::new(group);
-    let of = [(0, 1), (0, 1), (1, 1), (1, 2), (0, 1), (3, 2)];
-    let items: Vec<Item> = of
-        .into_iter()
-        .zip(0..)
-        .map(|((core, rule), sequence)| Item {
-            group: Arc::clone(&group),
-            at: 0,
-            len: 10,
-            sequence,
-            ts_ms: 1,
-            rule,
-            core,
-        })
-        .collect();
-    let mut settler = Settler::new(Arc::clone(&accounts));
-    for fate in [Fate::Retried, Fate::PossiblyRepeated, Fate::Delivered] {
-        settler.settle(&items, fate);
-    }
-    settler.settle(&items[..1], Fate::SetAside);
-    settler.settle(&[], Fate::Delivered);
-    let counts = |rule| {
-        let sum = sums(&accounts, rule);
-        (sum.delivered, sum.delivered_bytes, sum.retried, sum.possibly_repeated, sum.set_aside)
-    };
-    assert_eq!((counts(1), counts(2)), ((4, 40, 4, 4, 1), (2, 20, 2, 2, 0)));
 }
 
 /// One step of a record's way, on one of two cores: bytes that go on from where they are.

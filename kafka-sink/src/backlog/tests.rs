@@ -57,7 +57,8 @@ fn run(accounts: &Accounts, state: &TargetState, from: u64, to: u64) -> (Backlog
             .map(|group_at| group(group_at * 10..group_at * 10 + 10, client))
             .collect())
     };
-    let backlog = charge(accounts, state, from, to, read).expect("reads");
+    let (backlog, oldest) = charge(accounts, state, from, to, read).expect("reads");
+    assert_eq!(oldest.contains_key(&7), backlog.records > 0, "{oldest:?}");
     (backlog, asked)
 }
 
@@ -125,7 +126,7 @@ fn only_what_is_asked_for_is_charged_and_an_end_without_groups_ends() {
         reads += 1;
         Ok(Vec::new())
     };
-    let backlog = charge(&accounts, &TargetState::default(), 0, 100, none).expect("reads");
+    let (backlog, _) = charge(&accounts, &TargetState::default(), 0, 100, none).expect("reads");
     assert_eq!((backlog, reads), (Backlog::default(), 1), "the rest is gone");
     let (backlog, asked) = run(&accounts, &TargetState::default(), 100, 100);
     assert_eq!((backlog, asked), (Backlog::default(), vec![]));

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use rskafka::protocol::record::{ControlBatchOrRecords, RecordBatch, RecordBatchTimestampType};
 use rskafka::protocol::traits::ReadType as _;
 
-use super::headers::BatchHeader;
 use super::*;
 use crate::log::control::ProducerId;
 use crate::log::port::{Group, Item};
@@ -134,7 +133,7 @@ fn a_stamp_replaces_all_times_but_those_in_the_json() {
 
 #[test]
 fn room_is_made_once() {
-    let payload = vec![0x55; 200];
+    let payload = [0x55; 200];
     for len in [0, 1, 200] {
         let data = EventData::Acked {
             from: "10083618796833171",
@@ -235,54 +234,6 @@ fn each_codec_frames_as_kafka_expects() {
     }
 }
 
-#[test]
-fn headers_are_found_in_a_record_set() {
-    let batch = |offset: u64, base_sequence, events: usize| {
-        let events = vec![disconnected("a", "normal", 5); events];
-        let mut bytes = encoded(&part((42, 3), base_sequence, items(&events, NODE)), Compression::None);
-        bytes[..8].copy_from_slice(&offset.to_be_bytes());
-        bytes
-    };
-    let (first, second) = (batch(100, 0, 3), batch(103, 3, 2));
-    let header = |base_offset, last_offset_delta, base_sequence, len| BatchHeader {
-        base_offset,
-        last_offset_delta,
-        producer: ProducerId { id: 42, epoch: 3 },
-        base_sequence,
-        len,
-    };
-    let expected = [header(100, 2, 0, first.len()), header(103, 1, 3, second.len())];
-    assert_eq!(expected.map(|header| header.next_offset()), [103, 105]);
-    // Offset, size, CRC, magic 1, attributes, time, no key, no value.
-    let mut old = 99u64.to_be_bytes().to_vec();
-    old.extend_from_slice(&22u32.to_be_bytes());
-    old.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    old.extend_from_slice(&[0xff; 8]);
-    let wrong = |at: usize, bytes: &[u8]| {
-        let mut batch = first.clone();
-        batch[at..at + bytes.len()].copy_from_slice(bytes);
-        [batch, second.clone()].concat()
-    };
-    let both = [first.clone(), second.clone()].concat();
-    let cases: &[(&str, Vec<u8>, &[BatchHeader])] = &[
-        ("nothing", Vec::new(), &[]),
-        ("two batches", both.clone(), &expected),
-        ("behind an older message", [old, both.clone()].concat(), &expected),
-        ("the last cut in its records", both[..both.len() - 1].to_vec(), &expected),
-        ("the last cut behind its header", both[..first.len() + HEADER].to_vec(), &expected),
-        ("the last cut in its header", both[..first.len() + HEADER - 1].to_vec(), &expected[..1]),
-        ("cut before the length", both[..first.len() + 11].to_vec(), &expected[..1]),
-        ("a negative offset", wrong(0, &[0xff]), &[]),
-        ("a negative length", wrong(8, &[0xff]), &[]),
-        ("a length shorter than a header", wrong(8, &48u32.to_be_bytes()), &[]),
-        ("an unknown magic", wrong(16, &[3]), &[]),
-        ("a negative offset delta", wrong(23, &[0xff]), &[]),
-    ];
-    for (name, bytes, expected) in cases {
-        assert_eq!(read_headers(bytes).collect::<Vec<_>>(), *expected, "{name}");
-    }
-}
-
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-z0-9/]{0,70}",
@@ -343,20 +294,5 @@ proptest! {
         let mut out = vec![0xaa; before];
         encode(&mut out, &part, Compression::None).expect("a batch");
         check(&out[before..], &part, &events, &node);
-        let headers = read_headers(&out[before..]).collect::<Vec<_>>();
-        prop_assert_eq!(headers, [BatchHeader {
-            base_offset: 0,
-            last_offset_delta: events.len() as u32 - 1,
-            producer: part.producer,
-            base_sequence,
-            len: out.len() - before,
-        }]);
-    }
-
-    #[test]
-    fn any_bytes_have_headers_or_none(
-        bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(2), any::<u8>()], 0..400),
-    ) {
-        prop_assert!(read_headers(&bytes).count() <= bytes.len() / HEADER);
     }
 }

@@ -241,5 +241,43 @@ impl TargetState {
     }
 }
 
+/// One of each kind, for the seeds of fuzzing.
+#[cfg(feature = "sim")]
+pub(super) fn samples() -> [Control; 5] {
+    let (target, topic) = (KAFKA, Arc::<str>::from("state"));
+    let producer = ProducerId { id: 4000, epoch: 1 };
+    [
+        Control::Target(Target { target, cluster: "cluster".into(), floor: 0, producer: Some(producer) }),
+        Control::Partitions(Partitions {
+            target,
+            topic: Arc::clone(&topic),
+            from: 0,
+            count: 3,
+            topic_id: [7; 16],
+        }),
+        Control::Cursor(Cursor { target, topic: Arc::clone(&topic), partition: 1, next: 1, offset: Some(9) }),
+        Control::DeadLetter(DeadLetter {
+            target,
+            topic: Arc::clone(&topic),
+            partition: 0,
+            sequence: 0,
+            error: 10,
+            text: "too large".into(),
+            record: None,
+        }),
+        Control::Intent(Intent {
+            target,
+            topic,
+            partition: 1,
+            producer,
+            base_sequence: 5,
+            count: 2,
+            first: 1,
+            last: 3,
+            offset: None,
+        }),
+    ]
+}
+
 #[cfg(test)]
 pub(crate) mod tests;

@@ -14,7 +14,8 @@
 //! Each write is filled up with spaces to a multiple of [`ALIGN`] before its last newline, because a
 //! power failure can spoil any sector that is being written.
 //!
-//! Beyond its limit the file becomes `dead-letters.1.jsonl`, in place of the one before.
+//! Beyond its limit the file becomes `dead-letters.1.jsonl`, in place of the one before. An operator may
+//! move both away at any time.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -96,8 +97,10 @@ impl DeadLetters {
         fs: &dyn Fs,
         letters: impl Iterator<Item = &'a DeadLetter>,
     ) -> io::Result<()> {
+        let in_place = self.open.as_ref().map_or(Ok(true), |open| open.is_in_place(fs, &self.dir))?;
         let mut open = match self.open.take() {
-            Some(open) => open,
+            Some(open) if in_place => open,
+            Some(open) => Open { written: open.written, ..self.find(fs)? },
             None => self.find(fs)?,
         };
         if open.dirty {
@@ -190,6 +193,15 @@ impl Lines {
 }
 
 impl Open {
+    /// Whether the file still has its name: an operator may have moved, deleted or emptied it.
+    fn is_in_place(&self, fs: &dyn Fs, dir: &Path) -> io::Result<bool> {
+        match fs.open(&dir.join(NAME), false) {
+            Ok(file) => Ok(file.len()? >= self.synced),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the file or makes it, and reads what an earlier run wrote last.
     fn find(fs: &dyn Fs, dir: &Path) -> io::Result<Open> {
         let path = dir.join(NAME);

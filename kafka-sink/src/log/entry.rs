@@ -40,7 +40,7 @@ use crate::rule::Rule;
 pub(crate) mod control;
 mod view;
 
-pub(crate) use view::{View, event, records, view};
+pub(crate) use view::{View, event, records};
 
 /// Bytes of a record before its texts.
 pub(crate) const RECORD_FIXED: usize = 64;

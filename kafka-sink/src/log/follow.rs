@@ -7,7 +7,6 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use std::sync::atomic::AtomicUsize;
 use super::LogError;
 use super::entry::Entry;
 use super::file::Fs;
-use super::format::HEADER_AREA;
 use super::port::Group;
 use super::walk::{self, Current, Step, Walk};
 
@@ -26,8 +24,6 @@ const WINDOW: usize = 256 * 1024;
 /// A place in the log, from which groups are read on.
 pub(crate) struct Follow {
     walk: Walk,
-    /// Closed segments that hold none of these are passed without being read.
-    streams: Option<BTreeSet<Arc<str>>>,
     /// The sequence after what was returned, or reported as gone, last.
     next: u64,
     gaps: Vec<Range<u64>>,
@@ -36,13 +32,7 @@ pub(crate) struct Follow {
 impl Follow {
     /// For the log in `dir`. Nothing is read yet.
     pub(crate) fn open(fs: Arc<dyn Fs>, dir: PathBuf) -> Follow {
-        Follow { walk: Walk::new(fs, dir, WINDOW), streams: None, next: 0, gaps: Vec::new() }
-    }
-
-    /// From the next segment on, closed segments without a record of `streams` are not read: an
-    /// empty group with the segment's sequences stands for each. `None`: all are read.
-    pub(crate) fn set_streams(&mut self, streams: Option<BTreeSet<Arc<str>>>) {
-        self.streams = streams;
+        Follow { walk: Walk::new(fs, dir, WINDOW), next: 0, gaps: Vec::new() }
     }
 
     /// The groups that hold the records `from..durable`, in order, each whole, so that the first
@@ -110,9 +100,6 @@ impl Follow {
 
     fn read_on(&mut self, durable: u64, bytes_max: usize, batch: &mut Batch<'_>) -> Result<(), LogError> {
         while self.next < durable && (batch.groups.is_empty() || batch.bytes < bytes_max) {
-            if self.pass_segment(durable, batch) {
-                continue;
-            }
             if let Some(scanner) = self.walk.scanner() {
                 // What is below `durable` was written whole: a bad group there is damage, whatever follows.
                 scanner.set_thorough(true);
@@ -182,33 +169,6 @@ impl Follow {
                 batch.push(current, row.sequences, row.body);
             }
         }
-    }
-
-    /// Passes the segment at whose start this is, if it is closed and of no interest.
-    fn pass_segment(&mut self, durable: u64, batch: &mut Batch<'_>) -> bool {
-        let Some(wanted) = &self.streams else { return false };
-        let Some(current) = self.walk.current() else { return false };
-        let Some(footer) = &current.footer else { return false };
-        let position = current.scanner.position();
-        if position > HEADER_AREA || position >= footer.end || footer.next_sequence > durable {
-            return false;
-        }
-        if footer.streams.iter().any(|stream| wanted.contains(&*stream.name)) {
-            return false;
-        }
-        let (end, to) = (footer.end, footer.next_sequence);
-        let from = footer.first_sequence.max(self.next);
-        if from < to {
-            self.pass_to(from, batch);
-            self.next = to;
-            if let Some(current) = self.walk.current() {
-                batch.push(current, from..to, Vec::new());
-            }
-        }
-        if let Some(scanner) = self.walk.scanner() {
-            scanner.go_to(end, to);
-        }
-        true
     }
 
     /// What is between the last record and `sequence` is gone.

@@ -304,6 +304,15 @@ impl Log {
         self.writer.append_group(self.now_ms, &[], &[control])
     }
 
+    /// Writes an entry of each kind that the way into Kafka makes. For the seeds of fuzzing only.
+    ///
+    /// # Errors
+    /// The file layer failed.
+    #[cfg(feature = "sim")]
+    pub fn write_samples(&mut self) -> Result<(), LogError> {
+        self.writer.append_group(self.now_ms, &[], &control::samples())
+    }
+
     pub(crate) fn fs(&self) -> &Arc<dyn Fs> {
         &self.fs
     }

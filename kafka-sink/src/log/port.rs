@@ -17,6 +17,7 @@ use crate::ring::{AckToken, Waker};
 #[derive(Debug)]
 pub(crate) struct Group {
     /// Seeds the CRCs of the entries.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests check the CRCs of what is handed over"))]
     pub(crate) segment_id: u64,
     /// `name@host` of the broker that wrote it, for the records' JSON.
     pub(crate) node: Arc<str>,
@@ -77,6 +78,16 @@ impl Item {
     pub(crate) fn entry(&self) -> &[u8] {
         let at = self.at as usize;
         self.group.body.get(at..at.saturating_add(self.len as usize)).unwrap_or_default()
+    }
+}
+
+impl Item {
+    /// The same record in a group of its own, which counts in `budget` and holds nothing else.
+    pub(crate) fn alone(&self, budget: &Arc<AtomicUsize>) -> Item {
+        let (node, sequences) =
+            (Arc::clone(&self.group.node), self.sequence..self.sequence.saturating_add(1));
+        let group = Group::new(self.group.segment_id, node, sequences, self.entry().to_vec(), budget);
+        Item { group: Arc::new(group), at: 0, ..self.clone() }
     }
 }
 

@@ -161,11 +161,6 @@ impl Scanner {
         self.window.bytes_min = bytes;
     }
 
-    /// Where the next group is looked for.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
     /// Goes on at `position`, where the next record has the sequence `expected`.
     pub(crate) fn go_to(&mut self, position: u64, expected: u64) {
         self.position = position;

@@ -4,7 +4,8 @@
 //! While the disk refuses, it keeps what it has taken, takes nothing more, and tries again every
 //! second: the rings fill, the cores see no room and slow their clients, and everything goes on by
 //! itself once a write succeeds. Controls still go through meanwhile where the writer finds space
-//! for them, so that the sink can go on with what is durable.
+//! for them, so that the sink can go on with what is durable. The other way round, controls that are
+//! refused alone (their dead letters have a file of their own) wait and let the records pass.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     /// The controls of the group at hand, and the ticket that is durable once they are.
     controls: Vec<Control>,
     ticket: u64,
+    /// The controls were refused and are not tried again before this.
+    controls_again: Option<Instant>,
     /// The ring to begin with, so that none is always first.
     next_core: usize,
     retained: Retained,
@@ -76,6 +79,7 @@ impl Worker {
             cores: Vec::new(),
             controls: Vec::new(),
             ticket: 0,
+            controls_again: None,
             next_core: 0,
             retained: Retained { at: Instant::now(), floor: None },
         }
@@ -86,7 +90,7 @@ impl Worker {
         loop {
             self.take_batches();
             self.take_controls();
-            if !self.taken.is_empty() || !self.controls.is_empty() {
+            if !self.taken.is_empty() || self.controls_are_due() {
                 self.write_group()?;
             } else if self.is_stopping() && self.rings_are_empty() {
                 break;
@@ -159,30 +163,75 @@ impl Worker {
         self.ticket = ticket;
     }
 
-    /// Until the group is durable and reported, or the stop has waited long enough.
+    /// Controls that were refused wait a while, but not once the sink has ended.
+    fn controls_are_due(&self) -> bool {
+        let wait = self.controls_again.is_some_and(|again| Instant::now() < again);
+        !self.controls.is_empty() && (!wait || self.is_stopping())
+    }
+
+    /// Until the records are durable and reported, and the controls too or put off; or the stop has
+    /// waited long enough.
     fn write_group(&mut self) -> Result<(), LogError> {
         let mut failures = 0u32;
-        while !self.taken.is_empty() || !self.controls.is_empty() {
-            let first = self.writer.next_sequence();
-            self.writer.set_floor(self.port.as_ref().map(|port| port.floor()));
-            match self.writer.append_group(unix_ms(), &self.taken, &self.controls) {
-                Ok(()) => self.report(first),
+        while !self.taken.is_empty() || self.controls_are_due() {
+            let with_controls = self.controls_are_due();
+            match self.append(with_controls) {
+                Ok(()) => {}
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    if failures >= ATTEMPTS {
-                        if self.gives_up() {
-                            return self.give_up(error);
-                        }
-                        self.pause(failures, &error);
+                    if failures < ATTEMPTS || with_controls && self.goes_without_controls(&error) {
+                        continue;
                     }
+                    if self.gives_up() {
+                        return self.give_up(error);
+                    }
+                    self.pause(failures, &error);
                 }
             }
         }
-        if failures > 0 {
-            self.shared.stats.lock().paused = false;
-            tracing::info!(failures, "the log writes again");
+        if self.controls_again.is_none() {
+            self.goes_on();
         }
         Ok(())
+    }
+
+    fn append(&mut self, with_controls: bool) -> Result<(), LogError> {
+        let first = self.writer.next_sequence();
+        self.writer.set_floor(self.port.as_ref().map(|port| port.floor()));
+        let controls = if with_controls { self.controls.as_slice() } else { &[] };
+        self.writer.append_group(unix_ms(), &self.taken, controls)?;
+        if with_controls {
+            self.controls.clear();
+            self.controls_again = None;
+        }
+        self.report(first);
+        Ok(())
+    }
+
+    /// Whether only the controls are refused: then they are put off, and the records written.
+    fn goes_without_controls(&mut self, error: &LogError) -> bool {
+        if self.taken.is_empty() {
+            if self.is_stopping() {
+                return false;
+            }
+            if self.write_controls() {
+                return true;
+            }
+        } else if self.append(false).is_err() {
+            return false;
+        }
+        let paused = std::mem::replace(&mut self.shared.stats.lock().paused, true);
+        if !paused {
+            tracing::error!(%error, "the log cannot write how far delivery is; nothing new goes to Kafka until it can");
+        }
+        self.controls_again = Instant::now().checked_add(RETRY_EVERY);
+        true
+    }
+
+    fn goes_on(&self) {
+        if std::mem::take(&mut self.shared.stats.lock().paused) {
+            tracing::info!("the log writes again");
+        }
     }
 
     /// Records are given up once the cores have ended, also those that stand behind controls which
@@ -223,6 +272,8 @@ impl Worker {
                 continue;
             }
             self.shared.waker.going_to_sleep();
+            // The sink gives back room meanwhile; a core that asks too late for its word asks us.
+            self.answer_asks();
             if refused || !self.has_controls() {
                 thread::park_timeout(left);
             }
@@ -242,6 +293,7 @@ impl Worker {
             return false;
         }
         self.controls.clear();
+        self.controls_again = None;
         port.publish(None, [], self.writer.next_sequence(), self.ticket);
         true
     }
@@ -272,7 +324,6 @@ impl Worker {
                 ring.release(batch);
             }
         }
-        self.controls.clear();
         self.publish(awaited);
         self.answer_asks();
     }
@@ -302,7 +353,9 @@ impl Worker {
             let body = last.body.to_vec();
             Arc::new(Group::new(last.segment_id, last.node, last.sequences, body, port.budget()))
         });
-        port.publish(group, awaited, self.writer.next_sequence(), self.ticket);
+        // Those that are put off are not durable, whatever their records are.
+        let ticket = if self.controls.is_empty() { self.ticket } else { 0 };
+        port.publish(group, awaited, self.writer.next_sequence(), ticket);
     }
 
     fn answer_asks(&self) {
@@ -335,7 +388,9 @@ impl Worker {
         // An ask may have come between the last answer and the flag.
         self.answer_asks();
         if !work {
-            thread::park_timeout(self.retain_every(self.port.as_ref().map(|port| port.floor())));
+            let retain = self.retain_every(self.port.as_ref().map(|port| port.floor()));
+            let again = self.controls_again.map(|again| again.saturating_duration_since(Instant::now()));
+            thread::park_timeout(again.map_or(retain, |again| again.min(retain)));
         }
         self.shared.waker.awake();
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::LogError;
 use super::file::Fs;
-use super::format::{Footer, GroupHead, segment_name, segment_number};
+use super::format::{GroupHead, segment_name, segment_number};
 use super::scan::{Found, Scanner, SegmentFile};
 
 /// A place in a log.
@@ -40,8 +40,6 @@ pub(crate) struct Current {
     pub(crate) number: u64,
     pub(crate) id: u64,
     pub(crate) node: Arc<str>,
-    /// As it was when the segment was opened.
-    pub(crate) footer: Option<Footer>,
     pub(crate) scanner: Scanner,
     /// A newer segment exists: nothing more is written here.
     complete: bool,
@@ -76,11 +74,10 @@ impl Walk {
 
     /// Makes a segment the current one, with what is known of it from newer ones.
     pub(crate) fn enter(&mut self, number: u64, segment: SegmentFile) -> Result<(), LogError> {
-        let (id, node, footer) =
-            (segment.header.id, Arc::from(&*segment.header.node), segment.footer.clone());
+        let (id, node) = (segment.header.id, Arc::from(&*segment.header.node));
         let mut scanner = Scanner::new(segment, false);
         scanner.set_window(self.window);
-        self.current = Some(Current { number, id, node, footer, scanner, complete: false });
+        self.current = Some(Current { number, id, node, scanner, complete: false });
         self.look()
     }
 

@@ -124,7 +124,10 @@ impl fmt::Display for Notice {
             ),
             Notice::TargetParked { error, text } => {
                 let error = error.map_or_else(String::new, |error| format!("{}: ", name(error)));
-                write!(f, "nothing goes to Kafka any more: {error}{text}")
+                write!(
+                    f,
+                    "nothing goes to Kafka until this is settled and the broker started again: {error}{text}"
+                )
             }
             Notice::Stuck { of, cause } => {
                 write!(f, "topic {} partition {} does not get on: {cause}", of.topic, of.partition)

@@ -74,8 +74,10 @@ impl Sender {
         match errors::verdict(error) {
             _ if error == OFFSET_OUT_OF_RANGE && again == State::Find => {
                 // Kafka has deleted what stood there; what is left begins later.
-                let is_news = partition.offset.take().is_some();
-                partition.state = if is_news { State::Find } else { State::Send };
+                if partition.offset.take().is_none() {
+                    return self.failed(now, part, State::Find, false, &errors::name(error));
+                }
+                partition.state = State::Find;
                 self.make_ready(part);
             }
             Verdict::ParkTopic | Verdict::ParkTarget | Verdict::Refused => self.cannot_ask(part, again),

@@ -167,7 +167,9 @@ impl Connection {
         let error = match answer {
             Ok(Reply(answer)) => return Ok(answer),
             Err(RequestError::NoVersionMatch { api_key }) => {
-                let cause = format!("speaks no version of {api_key:?} that this program does");
+                let cause = format!(
+                    "speaks no version of {api_key:?} that this program does (is it too old, or a controller's port?)"
+                );
                 return Err(Failure::Unsupported(self.named(&cause)));
             }
             // Our own encoding failed; nothing has left.

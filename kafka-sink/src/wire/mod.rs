@@ -18,6 +18,8 @@ mod nodes;
 mod sink;
 mod stream;
 
+#[cfg(feature = "sim")]
+pub use bodies::any::read_answer;
 pub(crate) use sink::{Handle, SinkShared, start};
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Draft {
             let filter = has_topic(on).then(|| draft.filter.unwrap_or_else(|| "#".to_owned()));
             if draft.durability == Durability::Kafka && self.config.target().is_none() {
                 let message = format!(
-                    "hook.{}.durability is kafka, but kafka.servers names no Kafka that could confirm its records",
+                    "hook.{}.durability is kafka, but kafka.servers is empty: name a Kafka, or take log or memory",
                     draft.name
                 );
                 self.problem(&draft.origin, message);

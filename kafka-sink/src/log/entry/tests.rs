@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::view::view;
 use super::*;
 
 const ID: u64 = 77;

@@ -22,7 +22,7 @@ pub(crate) struct View<'a> {
 }
 
 /// Reads a record entry, CRC unchecked. `None`: it is of another kind, or not whole.
-pub(crate) fn view(entry: &[u8]) -> Option<View<'_>> {
+pub(super) fn view(entry: &[u8]) -> Option<View<'_>> {
     let mut input = Input::new(entry.get(PREFIX..)?);
     if input.u8()? != RECORD {
         return None;

@@ -137,3 +137,23 @@ fn two_files_bound_their_size() {
     writer.append_controls(NOW, &[letter(50, &"l".repeat(2000))]).expect("appends");
     assert_eq!(sequences(&fs).keys().next_back(), Some(&50));
 }
+
+#[test]
+fn a_file_that_an_operator_moved_or_emptied_is_made_again() {
+    let path = Path::new(DIR).join("dead-letters.jsonl");
+    type Change = fn(&SimFs, &Path);
+    let cases: [(&str, Change); 3] = [
+        ("moved", |fs, path| fs.rename(path, &path.with_extension("old")).expect("moved")),
+        ("deleted", |fs, path| fs.remove(path).expect("deleted")),
+        ("emptied", |fs, path| fs.open(path, true).expect("there").set_len(0).expect("emptied")),
+    ];
+    for (name, change) in cases {
+        let fs = SimFs::new(31);
+        let (mut writer, _) = open(&fs, config()).expect("opens");
+        writer.append_controls(NOW, &[letter(1, "t"), letter(2, "t")]).expect("appends");
+        change(&fs, &path);
+        writer.append_controls(NOW, &[letter(3, "t")]).expect("appends");
+        assert_eq!(sequences(&fs), once([3]), "{name}");
+        assert!(content(&fs, "dead-letters.jsonl").starts_with('{'), "{name}: no hole");
+    }
+}

@@ -2,7 +2,6 @@
 
 #![expect(clippy::single_range_in_vec_init, reason = "a list of gaps with one in it")]
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,45 +177,6 @@ fn a_group_that_failed_is_not_read_from_where_it_failed() {
     append(&mut writer, "s", 2);
     assert_eq!(drain(&mut early, 2, 6, 1), (numbered(2..6), vec![], 6), "one that was there");
     assert_eq!(drain(&mut follow(&fs), 1, 6, 1), (numbered(1..6), vec![], 6), "one that comes later");
-}
-
-#[test]
-fn segments_without_a_wanted_stream_are_passed() {
-    let fs = SimFs::new(4);
-    let (mut writer, _) = open(&fs, small_segments()).expect("opens");
-    for stream in ["a", "b", "a"] {
-        for _ in 0..20 {
-            append(&mut writer, stream, 2);
-        }
-    }
-    let budget = Arc::new(AtomicUsize::new(0));
-    for (from, wanted) in [(0, "a"), (0, "b"), (3, "b"), (50, "a"), (0, "none")] {
-        let mut follow = follow(&fs);
-        follow.set_streams(Some(BTreeSet::from([Arc::from(wanted)])));
-        let groups = follow.read(from, 120, usize::MAX, &budget).expect("reads");
-        assert_eq!(follow.take_gaps(), [], "{wanted}");
-        assert!(groups.iter().any(|group| group.body.is_empty()), "{wanted}: some were passed");
-        assert!(groups[0].sequences.contains(&from));
-        assert!(groups.windows(2).all(|two| two[0].sequences.end == two[1].sequences.start), "{wanted}");
-        assert_eq!(groups.last().expect("some").sequences.end, 120, "{wanted}");
-        let read = groups.iter().filter(|group| !group.body.is_empty());
-        let read: Vec<u64> = read.flat_map(|group| records_of(group)).map(|(sequence, _)| sequence).collect();
-        let is_b = |sequence: &u64| (40..80).contains(sequence);
-        let all = (from..120).filter(|sequence| match wanted {
-            "a" => !is_b(sequence),
-            "b" => is_b(sequence),
-            _ => false,
-        });
-        assert!(all.clone().all(|sequence| read.contains(&sequence)), "{wanted} from {from}: {read:?}");
-    }
-    // No segment is passed that is not wholly durable.
-    for durable in 0..60 {
-        let mut follow = follow(&fs);
-        follow.set_streams(Some(BTreeSet::new()));
-        let groups = follow.read(0, durable, usize::MAX, &budget).expect("reads");
-        let end = groups.last().map_or(0, |group| group.sequences.end);
-        assert_eq!(end, durable / 2 * 2, "{durable}");
-    }
 }
 
 /// Four groups of three records in one segment without a footer; where each begins and ends.

@@ -23,6 +23,7 @@ mod following_model;
 mod full_disk;
 mod power_cut;
 mod reading;
+mod refused;
 mod refusing;
 mod sink;
 mod sink_power_cut;

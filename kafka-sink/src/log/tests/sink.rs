@@ -19,18 +19,18 @@ use crate::ring::{Completion, Producer, Waker};
 use crate::rule::Durability;
 
 /// A running log with a port, and what stands at its ends.
-struct Bench {
-    handle: LogHandle,
-    producers: Vec<Producer>,
-    port: Arc<Port>,
-    accounts: Arc<Accounts>,
-    collector: Arc<Collector>,
-    woken: Vec<mpsc::Receiver<()>>,
+pub(super) struct Bench {
+    pub(super) handle: LogHandle,
+    pub(super) producers: Vec<Producer>,
+    pub(super) port: Arc<Port>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) collector: Arc<Collector>,
+    pub(super) woken: Vec<mpsc::Receiver<()>>,
 }
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
-fn bench(cores: usize, fs: impl Fs, config: LogConfig, tail_bytes_max: usize) -> Bench {
+pub(super) fn bench(cores: usize, fs: impl Fs, config: LogConfig, tail_bytes_max: usize) -> Bench {
     let (log, _) = super::super::open(config, fs, NOW, 1).expect("opens");
     let waker = Arc::<Waker>::default();
     let next = log.next_sequence();
@@ -43,7 +43,7 @@ fn bench(cores: usize, fs: impl Fs, config: LogConfig, tail_bytes_max: usize) ->
     Bench { handle, producers, port, accounts, collector, woken }
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < until, "{what}: not after 20 s");
@@ -51,12 +51,12 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn cursor(next: u64) -> Control {
+pub(super) fn cursor(next: u64) -> Control {
     Control::Cursor(Cursor { target: KAFKA, topic: "s".into(), partition: 0, next, offset: None })
 }
 
 /// A rule whose records go to Kafka.
-fn kafka_rule(id: u32, durability: Durability) -> Rule {
+pub(super) fn kafka_rule(id: u32, durability: Durability) -> Rule {
     Rule { id, durability, to_kafka: true, ..rule("s") }
 }
 

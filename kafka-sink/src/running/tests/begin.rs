@@ -98,3 +98,51 @@ fn what_cursors_have_passed_is_no_backlog() {
     let status = run(&fs, 1, 0, kafka(Start::Earliest));
     assert_eq!((status.hooks[0].backlog, status.hooks[0].waiting), (4, 4));
 }
+
+#[test]
+fn what_was_deleted_while_there_was_no_target_is_named() {
+    let fs = SimFs::new(15);
+    let small = |days: u64| {
+        let config = LogConfig {
+            fill_step_bytes: 4096,
+            segment_bytes: 16 * 1024,
+            retention_bytes: 16 * 1024,
+            ..LogConfig::new("/data/log", "millrace@127.0.0.1")
+        };
+        log::open(config, fs.clone(), NOW + days, 1 + days).expect("opens").0
+    };
+    let rules = rules();
+    let run = |log: Log, count, kafka| {
+        let (running, mut producers) = start(log, 1, Arc::new(Deaf), &rules, kafka).expect("starts");
+        for _ in 0..count {
+            append(&mut producers[0], &rules[0], 1);
+            while producers[0].waiting() != (0, 0) {
+                std::thread::yield_now();
+            }
+        }
+        drop(producers);
+        running.stop(Duration::ZERO).expect("stops");
+    };
+    let earliest = |log: &mut Log| {
+        let mut follow = Follow::open(Arc::clone(log.fs()), log.dir().to_owned());
+        let groups = follow.read(0, log.next_sequence(), 1, &Arc::default()).expect("reads");
+        groups[0].sequences.start
+    };
+    run(small(1), 100, kafka(Start::Earliest));
+    let mut log = small(2);
+    assert_eq!(
+        (earliest(&mut log), gone(&log.target(), 0)),
+        (0, None),
+        "the target keeps what it has not got"
+    );
+    run(log, 100, None);
+    let mut log = small(3);
+    let first = earliest(&mut log);
+    assert!(first > 0, "without a target nothing waits for it");
+    assert_eq!(gone(&log.target(), first), Some(0..first));
+    // It goes on with what is there.
+    let (running, producers) = start(log, 1, Arc::new(Deaf), &rules, kafka(Start::Earliest)).expect("starts");
+    assert_eq!(running.status().hooks[0].backlog, 200 - first);
+    drop(producers);
+    running.stop(Duration::ZERO).expect("stops");
+}

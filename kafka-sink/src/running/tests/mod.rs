@@ -113,3 +113,23 @@ fn it_is_looked_at_from_other_threads() {
     sent::<Running>();
     sent::<Producer>();
 }
+
+#[test]
+fn dropping_it_ends_the_sink_whoever_still_looks() {
+    let fs = SimFs::new(5);
+    let kafka = KafkaConfig::new(vec!["127.0.0.1:1".into()]);
+    // Held by the log thread and by the sink's.
+    let completion = Arc::new(Deaf);
+    let (running, producers) =
+        start(open(&fs), 1, Arc::clone(&completion) as _, &rules(), Some(kafka)).expect("starts");
+    let observer = running.observer();
+    assert!(observer.status().kafka.is_some());
+    drop(producers);
+    drop(running);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while Arc::strong_count(&completion) > 1 {
+        assert!(std::time::Instant::now() < until, "a thread is left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(observer.status().kafka.is_none());
+}

@@ -36,7 +36,7 @@ fn histories(name: &'static str, run: impl Fn(u64)) {
 fn world(seed: u64) -> World {
     let mut settings = settings(&TOPICS);
     settings.seed = seed;
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         settings.first_sequence = (1 << 31) - 10;
     }
     let mut world = World::new(seed, settings, 0);

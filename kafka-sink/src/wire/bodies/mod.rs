@@ -11,5 +11,8 @@ pub(crate) mod metadata;
 pub(crate) mod produce;
 pub(crate) mod producers;
 
+#[cfg(feature = "sim")]
+pub mod any;
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod hostile;
 mod kafka;
 mod order;
 mod proxy;
+mod search;
 mod whole;
 
 use std::future::Future;
