@@ -81,6 +81,16 @@ impl Item {
     }
 }
 
+impl Item {
+    /// The same record in a group of its own, which counts in `budget` and holds nothing else.
+    pub(crate) fn alone(&self, budget: &Arc<AtomicUsize>) -> Item {
+        let (node, sequences) =
+            (Arc::clone(&self.group.node), self.sequence..self.sequence.saturating_add(1));
+        let group = Group::new(self.group.segment_id, node, sequences, self.entry().to_vec(), budget);
+        Item { group: Arc::new(group), at: 0, ..self.clone() }
+    }
+}
+
 impl PartialEq for Item {
     fn eq(&self, other: &Item) -> bool {
         self.sequence == other.sequence && self.entry() == other.entry()

@@ -362,6 +362,11 @@ impl Sender {
         for (partition, leader) in topic.partitions.iter_mut().zip(&is.leaders) {
             if partition.leader != *leader {
                 partition.leader = *leader;
+                if partition.state == State::Send
+                    && let Some(batch) = &mut partition.batch
+                {
+                    batch.doubt();
+                }
                 // Another leader is worth an attempt at once.
                 partition.retry_at = now.mono;
             }

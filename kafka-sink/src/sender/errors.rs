@@ -57,6 +57,7 @@ const TABLE: &[(i16, &str, Verdict)] = &[
     (74, "FENCED_LEADER_EPOCH", Verdict::Again),
     // The records are good, the codec is not: whoever set it can set another.
     (76, "UNSUPPORTED_COMPRESSION_TYPE", Verdict::ParkTopic),
+    (78, "OFFSET_NOT_AVAILABLE", Verdict::Again),
     (87, "INVALID_RECORD", Verdict::Refused),
     (89, "THROTTLING_QUOTA_EXCEEDED", Verdict::Again),
     (90, "PRODUCER_FENCED", Verdict::ParkTarget),
@@ -80,6 +81,8 @@ pub(crate) fn name(code: i16) -> String {
 pub(super) const MISSING: i16 = 3;
 /// TOPIC_ALREADY_EXISTS.
 pub(super) const EXISTS: i16 = 36;
+/// NOT_LEADER_OR_FOLLOWER.
+pub(super) const NOT_LEADER: i16 = 6;
 /// CORRUPT_MESSAGE.
 pub(super) const CORRUPT: i16 = 2;
 

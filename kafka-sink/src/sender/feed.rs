@@ -5,6 +5,12 @@
 //! the bound is reached, partitions that do not get on lose their queue (it is in the log) so that
 //! the others go on. Once they get on again, a second reader, `CatchUp`, brings them what they
 //! missed; one scan serves all of them, and where it meets `Main` they change over.
+//!
+//! A batch cannot give way: it is what the partition tries to get on with. But its few records may
+//! hold all groups that were read while it gathered, so they are copied out of these, and then count
+//! apart, up to a second bound of the same size. A batch of an earlier run, which is read record by
+//! record before anything can be done with it, is copied at once, beyond any bound: that run held
+//! it in memory as well.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,6 +42,8 @@ pub(super) struct Feed {
     retry_at: Option<Duration>,
     read_failed: bool,
     budget: Arc<AtomicUsize>,
+    /// Counts records that were copied out of their groups.
+    apart: Arc<AtomicUsize>,
     /// Partitions that nobody feeds.
     detached: Vec<PartRef>,
     /// Partitions whose batch of an earlier run is not read yet.
@@ -54,6 +62,7 @@ impl Feed {
             retry_at: None,
             read_failed: false,
             budget,
+            apart: Arc::default(),
             detached: Vec::new(),
             incomplete: None,
         }
@@ -210,7 +219,7 @@ impl Sender {
                     core: record.core,
                 };
                 let (core, rule, bytes) = (item.core, item.rule, u64::from(item.len));
-                if to.push(item, now.mono) {
+                if to.push(item, now.mono, &self.feed.apart) {
                     self.actions.push(Action::PossiblyRepeated(vec![Tally {
                         core,
                         rule,
@@ -299,14 +308,16 @@ impl Sender {
 
     /// Memory is short: what does not get on gives way.
     fn evict(&mut self, now: Now) {
-        let is_in_the_way = |&(_, partition): &(PartRef, &super::Partition)| {
-            partition.fed_by != FedBy::Nobody
-                && !partition.queue.is_empty()
-                && partition.is_stuck(now.mono, STUCK)
-        };
+        let is_in_the_way =
+            |&(_, partition): &(PartRef, &super::Partition)| partition.is_stuck(now.mono, STUCK);
         let parts: Vec<PartRef> = self.parts().filter(is_in_the_way).map(|(part, _)| part).collect();
+        let (apart, bound) = (Arc::clone(&self.feed.apart), self.settings.held_bytes_max);
         for part in parts {
-            if let Some(partition) = self.part(part) {
+            let Some(partition) = self.part(part) else { continue };
+            if apart.load(Ordering::Relaxed) < bound {
+                partition.set_apart(&apart);
+            }
+            if partition.fed_by != FedBy::Nobody && !partition.queue.is_empty() {
                 partition.drop_queue();
                 self.feed.detached.push(part);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::errors::{self, CORRUPT, Verdict};
+use super::errors::{self, CORRUPT, NOT_LEADER, Verdict};
 use super::notice::Notice;
 use super::partition::{Batch, SEQUENCES, State, estimate};
 use super::request::{Answer, Failure, Outcome, Part, Produced, Request, RequestId};
@@ -127,6 +127,7 @@ impl Sender {
                 stamp_ms: None,
                 sent: false,
                 corrupt: false,
+                apart: false,
             },
         );
     }
@@ -333,6 +334,9 @@ impl Sender {
             }
             Verdict::Again => {
                 let is_again = answer.error == CORRUPT && std::mem::replace(&mut batch.corrupt, true);
+                if answer.error == NOT_LEADER {
+                    batch.doubt();
+                }
                 let name = errors::name(answer.error);
                 if is_again && !std::mem::replace(&mut partition.told, true) {
                     let of = partition.of.clone();

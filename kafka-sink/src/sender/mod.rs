@@ -518,6 +518,10 @@ impl Sender {
 
     /// Something was confirmed, or passed: the medium should know soon.
     fn cursors_soon(&mut self, now: Now) {
+        if self.last_ticket.is_some() {
+            // The last ones are written; the next start finds out about the rest.
+            return;
+        }
         self.cursors_at.get_or_insert(now.mono.saturating_add(CURSORS_EVERY));
     }
 

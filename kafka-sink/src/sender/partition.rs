@@ -1,6 +1,8 @@
 //! One partition of a topic: what waits for it, and the one batch on its way.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::request::{RequestId, TopicPartition};
@@ -45,8 +47,6 @@ pub(super) enum State {
     SettingAside {
         ticket: u64,
     },
-    /// Nothing more is done with it until the process starts again.
-    Parked,
 }
 
 /// A batch. Its bounds, producer and sequence do not change while an attempt may have been taken.
@@ -71,6 +71,8 @@ pub(super) struct Batch {
     pub(super) stamp_ms: Option<u64>,
     pub(super) sent: bool,
     pub(super) corrupt: bool,
+    /// Its items hold no group but their own.
+    pub(super) apart: bool,
 }
 
 impl Batch {
@@ -100,6 +102,15 @@ impl Batch {
 
     pub(super) fn count(&self) -> u64 {
         self.old.as_ref().map_or(self.items.len() as u64, |old| u64::from(old.count))
+    }
+
+    /// What was learnt since the last attempt came from a broker that does not lead (any more):
+    /// it counts for nothing if an attempt was made.
+    pub(super) fn doubt(&mut self) {
+        if self.haunted {
+            self.unsure = true;
+            (self.verified, self.stands, self.searched) = (false, false, false);
+        }
     }
 
     pub(super) fn max_ts_ms(&self) -> u64 {
@@ -203,6 +214,7 @@ impl Partition {
                 stamp_ms: None,
                 sent: true,
                 corrupt: false,
+                apart: true,
             });
             self.state = State::Describe;
         }
@@ -212,7 +224,7 @@ impl Partition {
     /// Takes a record from the reader that feeds it; what it has had already is passed over. Says
     /// whether it may be in Kafka already, and nobody has counted that yet.
     #[must_use]
-    pub(super) fn push(&mut self, item: Item, now: Duration) -> bool {
+    pub(super) fn push(&mut self, item: Item, now: Duration, apart: &Arc<AtomicUsize>) -> bool {
         if item.sequence < self.position {
             return false;
         }
@@ -225,7 +237,7 @@ impl Partition {
             && let Some(old) = &batch.old
             && item.sequence <= old.last
         {
-            batch.items.push(item);
+            batch.items.push(item.alone(apart));
             return false;
         }
         if self.queue.is_empty() {
@@ -234,6 +246,14 @@ impl Partition {
         self.queue_bytes = self.queue_bytes.saturating_add(estimate(&item));
         self.queue.push_back(item);
         is_suspect
+    }
+
+    /// Copies the records of the batch out of their groups, which other records shared.
+    pub(super) fn set_apart(&mut self, apart: &Arc<AtomicUsize>) {
+        if let Some(batch) = self.batch.as_mut().filter(|batch| !batch.apart) {
+            batch.apart = true;
+            batch.items.iter_mut().for_each(|item| *item = item.alone(apart));
+        }
     }
 
     /// Forgets what is queued; it stays in the log.
@@ -289,8 +309,7 @@ impl Partition {
 
     /// Failing for longer than `for_at_least`.
     pub(super) fn is_stuck(&self, now: Duration, for_at_least: Duration) -> bool {
-        self.state == State::Parked
-            || self.failing_since.is_some_and(|since| now.saturating_sub(since) >= for_at_least)
+        self.failing_since.is_some_and(|since| now.saturating_sub(since) >= for_at_least)
     }
 
     pub(super) fn cursor(&self, target: u16) -> Cursor {

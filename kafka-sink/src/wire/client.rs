@@ -25,6 +25,7 @@ const EMPTY_ROUNDS_MAX: u32 = 3;
 /// Kafka's errors that mean something here.
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 const NOT_CONTROLLER: i16 = 41;
+const OFFSET_NOT_AVAILABLE: i16 = 78;
 
 pub(crate) struct Client {
     nodes: Nodes,
@@ -208,6 +209,12 @@ struct Round {
 impl Search {
     async fn run(&self, from: Option<u64>) -> Outcome {
         let not_found = |error| Ok(Answer::FindBatch { error, found: None });
+        // What the leader has appended and not all replicas have yet cannot be read. "Not found"
+        // says something only once everything that stood there at the beginning can be.
+        let appended = match offset(&self.broker, &self.of, End::Appended).await? {
+            (0, offset) => i64::try_from(offset).unwrap_or(i64::MAX),
+            (error, _) => return not_found(error),
+        };
         let mut at = match from {
             Some(from) => i64::try_from(from).unwrap_or(i64::MAX),
             None => match self.earliest().await? {
@@ -248,7 +255,7 @@ impl Search {
                 at = at.max(header.next_offset);
             }
             if at >= end {
-                return not_found(0);
+                return not_found(if end < appended { OFFSET_NOT_AVAILABLE } else { 0 });
             }
             empty = if at > before { 0 } else { empty.saturating_add(1) };
             if empty > EMPTY_ROUNDS_MAX {

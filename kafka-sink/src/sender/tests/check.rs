@@ -159,7 +159,7 @@ impl Checks {
             attempts.open = attempts.open.saturating_sub(1);
             attempts.may_be_taken |= match outcome {
                 Ok(Answer::Produce { parts, .. }) => {
-                    ![2, 3, 5, 6, 9, 10, 18, 19, 29, 32, 45, 47, 74, 87].contains(&parts[index].error)
+                    ![2, 3, 5, 6, 9, 10, 18, 19, 29, 32, 43, 44, 45, 47, 74, 87].contains(&parts[index].error)
                 }
                 Ok(_) | Err(Failure::Unknown(_)) => true,
                 Err(Failure::NotSent(_) | Failure::Unsupported(_)) => false,

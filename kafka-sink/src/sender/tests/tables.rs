@@ -229,6 +229,31 @@ fn another_topic_or_cluster_of_the_same_name_is_named_and_delivery_goes_on() {
     }
 }
 
+/// What is decided about a record's partition stays: it waits until there is one of that number again.
+#[test]
+fn a_topic_made_anew_with_fewer_partitions_is_named_and_waited_for() {
+    for crash in [false, true] {
+        let mut world = one_topic(4);
+        world.offer("state", "lock");
+        world.drain(60_000);
+        world.kafka.recreate("state", Some(2));
+        if crash {
+            world.crash();
+        }
+        world.run_for(60_000);
+        let uids: Vec<u64> = (0..20).map(|index| world.offer("state", &format!("lock-{index}"))).collect();
+        world.run_for(60_000);
+        assert!(
+            world.said(|notice| matches!(notice, Notice::Shrunk { was: 4, is: 2, .. })),
+            "crash: {crash}"
+        );
+        assert!(!uids.iter().any(|&uid| world.kafka.has_confirmed("state", uid)), "crash: {crash}");
+        world.kafka.grow("state", 4);
+        world.drain(120_000);
+        assert!(uids.iter().all(|&uid| world.kafka.has_confirmed("state", uid)), "crash: {crash}");
+    }
+}
+
 #[test]
 fn a_target_that_starts_with_the_latest_leaves_out_what_was_there() {
     for floor in [0, 20] {

@@ -38,7 +38,8 @@ pub(crate) struct Header {
 impl Api for Fetch {
     const KEY: ApiKey = ApiKey::Fetch;
     const MIN: i16 = 4;
-    const MAX: i16 = 11;
+    /// From 11 on a replica that does not lead would answer too, and it may lack what is looked for.
+    const MAX: i16 = 10;
     /// The error of the request as a whole, and the partitions.
     type Answer = (i16, Vec<Fetched>);
 
@@ -66,9 +67,6 @@ impl Api for Fetch {
         out.i32(self.bytes_max);
         if version >= 7 {
             out.count(0); // nothing to forget
-        }
-        if version >= 11 {
-            out.string(""); // rack
         }
         Ok(())
     }
@@ -98,9 +96,6 @@ fn partition(input: &mut Input<'_>, topic: Arc<str>, version: i16) -> Result<Fet
         input.i64()?;
         input.i64()
     })?; // aborted transactions
-    if version >= 11 {
-        input.i32()?; // a replica to read from
-    }
     let headers = headers(input.bytes()?)?;
     Ok(Fetched { topic, partition, error, high_watermark, headers })
 }

@@ -10,11 +10,15 @@ use super::bytes::{Input, Malformed, Output};
 /// Which end of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
+    /// Behind the last record that is on all replicas.
     Latest,
+    /// Behind the last record of the leader's own log, whoever else has it. Kafka tells this to a
+    /// client that calls itself a debugging replica, with the rights of any other.
+    Appended,
     Earliest,
 }
 
-/// The offset at an end of a partition; of records not yet on all replicas nothing is known.
+/// The offset at an end of a partition.
 pub(crate) struct ListOffsets {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
@@ -35,7 +39,10 @@ impl Api for ListOffsets {
     type Answer = Vec<Offset>;
 
     fn write(&self, out: &mut Output<'_>, version: i16) -> Result<(), &'static str> {
-        out.i32(-1); // not a replica
+        out.i32(match self.end {
+            End::Latest | End::Earliest => -1, // not a replica
+            End::Appended => -2,
+        });
         if version >= 2 {
             out.i8(0); // read uncommitted
         }
@@ -47,7 +54,7 @@ impl Api for ListOffsets {
             out.i32(-1); // whatever the leader's epoch
         }
         out.i64(match self.end {
-            End::Latest => -1,
+            End::Latest | End::Appended => -1,
             End::Earliest => -2,
         });
         Ok(())

@@ -404,7 +404,7 @@ fn every_version_of_every_body() {
         });
         let end = sequence as i64;
         let fetch = || Fetch { topic: Arc::clone(&topic), partition: 0, offset: 0, bytes_max: 1 << 20 };
-        each_version!(connection, [4 5 6 7 8 9 10 11], fetch(), |version, (error, answers): (i16, Vec<super::super::bodies::fetch::Fetched>)| {
+        each_version!(connection, [4 5 6 7 8 9 10], fetch(), |version, (error, answers): (i16, Vec<super::super::bodies::fetch::Fetched>)| {
             assert_eq!((error, answers.len(), answers[0].error), (NONE, 1, NONE), "version {version}");
             let headers = &answers[0].headers;
             assert_eq!(answers[0].high_watermark, end, "version {version}");
@@ -412,7 +412,7 @@ fn every_version_of_every_body() {
             assert_eq!(headers[1].base_sequence, 2, "version {version}");
             assert_eq!((headers[0].producer_id, headers[0].producer_epoch), (producer.id, producer.epoch));
         });
-        for (ends, expected) in [(End::Latest, end), (End::Earliest, 0)] {
+        for (ends, expected) in [(End::Latest, end), (End::Appended, end), (End::Earliest, 0)] {
             let list = || ListOffsets { topic: Arc::clone(&topic), partition: 0, end: ends };
             each_version!(connection, [1 2 3 4 5], list(), |version, answers: Vec<super::super::bodies::list_offsets::Offset>| {
                 assert_eq!((answers.len(), answers[0].error, answers[0].offset), (1, NONE, expected), "version {version}");

@@ -5,6 +5,7 @@ mod fake;
 mod faults;
 mod kafka;
 mod order;
+mod search;
 
 use std::future::Future;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::partition::{Appended, OUT_OF_ORDER};
+use super::partition::{Appended, NOT_AVAILABLE, OUT_OF_ORDER};
 use super::{Kafka, Meet, REFUSED, Record};
 use crate::log::control::ProducerId;
 use crate::log::port::Item;
@@ -29,6 +29,9 @@ pub(crate) fn uid_of(entry: &[u8]) -> u64 {
 impl Kafka {
     pub(super) fn answer(&mut self, request: &Request, late: bool) -> Outcome {
         let error = self.other_error();
+        if self.unsupported.is_some_and(|name| format!("{request:?}").starts_with(name)) {
+            return Err(Failure::Unsupported("node:9092: it speaks no version that we do".into()));
+        }
         Ok(match request {
             Request::Metadata { topics } => Answer::Metadata(self.metadata(topics)),
             Request::CreateTopic { topic, partitions, .. } => {
@@ -46,7 +49,7 @@ impl Kafka {
                 let error = self.producer_errors.pop_front().or(error).unwrap_or(0);
                 let producer = if error == 0 {
                     self.next_producer += 1;
-                    ProducerId { id: self.next_producer, epoch: 0 }
+                    ProducerId { id: self.next_producer, epoch: self.first_epoch }
                 } else {
                     ProducerId { id: -1, epoch: -1 }
                 };
@@ -64,8 +67,17 @@ impl Kafka {
             Request::DescribeProducer { node, of, producer } => {
                 self.marks.described += 1;
                 self.touch(of);
-                let read = self.readable(*node, of, error);
-                let known = read.ok().and_then(|()| self.partition(of).describe(*producer));
+                let mut read = self.readable(*node, of, error);
+                let is_follower = read == Err(6);
+                if is_follower {
+                    // Kafka answers this one from any replica, as far as that has come.
+                    read = Ok(());
+                    self.marks.described_by_follower += 1;
+                }
+                let known = read.ok().and_then(|()| match is_follower {
+                    true => self.partition(of).describe_as_follower(*producer),
+                    false => self.partition(of).describe(*producer),
+                });
                 Answer::DescribeProducer { error: read.err().unwrap_or(0), known }
             }
             Request::FindBatch { node, of, from, producer, base_sequence } => {
@@ -74,6 +86,11 @@ impl Kafka {
                 let read = self.readable(*node, of, error);
                 let found = read.and_then(|()| self.partition(of).find(*from, *producer, *base_sequence));
                 self.marks.found += u64::from(matches!(found, Ok(Some(_))));
+                if found == Err(NOT_AVAILABLE) {
+                    // The others have it a moment later.
+                    self.marks.not_available += 1;
+                    self.partition(of).replicate();
+                }
                 Answer::FindBatch { error: found.err().unwrap_or(0), found: found.ok().flatten() }
             }
             Request::EndOffset { node, of } => {
@@ -82,7 +99,7 @@ impl Kafka {
                 Answer::EndOffset { error: read.err().unwrap_or(0), offset }
             }
             Request::MinInsyncReplicas { topics } => {
-                Answer::MinInsyncReplicas { topics: topics.iter().map(|_| Some(2)).collect() }
+                Answer::MinInsyncReplicas { topics: topics.iter().map(|_| self.min_insync).collect() }
             }
         })
     }

@@ -101,6 +101,9 @@ pub(crate) struct Marks {
     pub(crate) replaced: u64,
     pub(crate) grown: u64,
     pub(crate) described: u64,
+    pub(crate) described_by_follower: u64,
+    /// A search could not see all that the leader has.
+    pub(crate) not_available: u64,
     pub(crate) searched: u64,
     pub(crate) found: u64,
 }
@@ -168,6 +171,12 @@ pub(crate) struct Kafka {
     pub(crate) marks: Marks,
     /// DescribeProducers is not spoken (brokers before 2.8).
     pub(crate) describes: bool,
+    /// No version of these is spoken that we speak.
+    pub(crate) unsupported: Option<&'static str>,
+    /// Of every topic, as its configuration says.
+    pub(crate) min_insync: Option<u32>,
+    /// Of the producer ids that are given.
+    pub(crate) first_epoch: i16,
     nodes: BTreeMap<i32, Node>,
     meets: BTreeMap<TopicPartition, VecDeque<Meet>>,
     /// Codes that the next CreateTopic or InitProducerId is answered with.
@@ -193,6 +202,9 @@ impl Kafka {
             faults: Faults::default(),
             marks: Marks::default(),
             describes: true,
+            unsupported: None,
+            min_insync: Some(2),
+            first_epoch: 0,
             nodes: (1..=nodes).map(|id| (id, Node { up: true, stalled_until: 0 })).collect(),
             meets: BTreeMap::new(),
             create_errors: VecDeque::new(),

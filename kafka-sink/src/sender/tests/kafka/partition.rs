@@ -8,6 +8,7 @@ use crate::sender::request::Known;
 pub(crate) const OUT_OF_RANGE: i16 = 1;
 pub(crate) const OUT_OF_ORDER: i16 = 45;
 pub(crate) const INVALID_EPOCH: i16 = 47;
+pub(crate) const NOT_AVAILABLE: i16 = 78;
 
 /// Batches a leader remembers of each producer.
 const CACHED: usize = 5;
@@ -40,12 +41,7 @@ impl Batch {
     }
 
     fn remembered(&self) -> Remembered {
-        Remembered {
-            first: self.base_sequence,
-            last: self.last_sequence(),
-            offset: self.offset,
-            end: self.end(),
-        }
+        Remembered { first: self.base_sequence, last: self.last_sequence(), offset: self.offset }
     }
 }
 
@@ -59,7 +55,6 @@ struct Remembered {
     first: i32,
     last: i32,
     offset: u64,
-    end: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +166,14 @@ impl Partition {
         Some(Known { epoch: known.epoch, last_sequence: newest.last })
     }
 
+    /// What a replica says that does not lead: it may lack what is not on all of them, and forgets
+    /// producers at another time than the leader.
+    pub(crate) fn describe_as_follower(&self, producer: i64) -> Option<Known> {
+        let replicated = self.log.iter().filter(|batch| batch.end() <= self.watermark);
+        let newest = replicated.rev().find(|batch| batch.producer.id == producer)?;
+        Some(Known { epoch: newest.producer.epoch, last_sequence: newest.last_sequence() })
+    }
+
     /// Looks through the headers of what consumers can see.
     pub(crate) fn find(
         &self,
@@ -185,7 +188,11 @@ impl Partition {
         // A fetch that begins within a batch returns the whole batch.
         let mut seen = self.log.iter().filter(|b| b.end() > from && b.end() <= self.watermark);
         let found = seen.find(|b| b.producer == producer && b.base_sequence == base);
-        Ok(found.map(|batch| batch.offset))
+        match found {
+            // It may be among what nobody can read yet.
+            None if self.watermark < self.end() => Err(NOT_AVAILABLE),
+            found => Ok(found.map(|batch| batch.offset)),
+        }
     }
 
     /// The leader starts again: of each producer it remembers the last batch only.
@@ -222,17 +229,11 @@ impl Partition {
         self.log.get(at).map_or(self.end(), |batch| batch.offset)
     }
 
-    /// Producers whose last batch's records are all older than `before_ms` are forgotten. What
-    /// is not replicated yet keeps its producer: two rare things at once that Kafka itself does not survive.
+    /// Producers whose last batch's records are all older than `before_ms` are forgotten, also where
+    /// that batch is not on all replicas yet.
     pub(crate) fn expire(&mut self, before_ms: u64) -> usize {
-        let watermark = self.watermark;
-        let expired: Vec<i64> = self
-            .producers
-            .iter()
-            .filter(|(_, known)| known.ts_ms < before_ms)
-            .filter(|(_, known)| known.batches.back().is_none_or(|newest| newest.end <= watermark))
-            .map(|(id, _)| *id)
-            .collect();
+        let old = self.producers.iter().filter(|(_, known)| known.ts_ms < before_ms);
+        let expired: Vec<i64> = old.map(|(id, _)| *id).collect();
         for id in &expired {
             self.producers.remove(id);
             self.forgotten.insert(*id);
