@@ -17,7 +17,6 @@ use crate::ring::{AckToken, Waker};
 #[derive(Debug)]
 pub(crate) struct Group {
     /// Seeds the CRCs of the entries.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests check the CRCs of what is handed over"))]
     pub(crate) segment_id: u64,
     /// `name@host` of the broker that wrote it, for the records' JSON.
     pub(crate) node: Arc<str>,
