@@ -41,11 +41,7 @@ impl Batch {
     }
 
     fn remembered(&self) -> Remembered {
-        Remembered {
-            first: self.base_sequence,
-            last: self.last_sequence(),
-            offset: self.offset,
-        }
+        Remembered { first: self.base_sequence, last: self.last_sequence(), offset: self.offset }
     }
 }
 
