@@ -94,7 +94,7 @@ impl<'a> Topic<'a> {
         let Some(count) = self.state.counts.iter().rev().find(|count| count.from <= view.sequence) else {
             return false;
         };
-        let partition = partition::of_key(view.key, count.count);
+        let partition = partition::of(view.sequence, view.key, count.count);
         self.state.partitions.get(&partition).is_some_and(|state| view.sequence < state.next())
     }
 }

@@ -4,6 +4,11 @@
 //! Pure functions of the record and the partition count: after a restart every record falls to the
 //! same partition again. They may never change.
 
+/// The partition of a record with this sequence and key (empty: none), of `count` partitions.
+pub(crate) fn of(sequence: u64, key: &[u8], count: u32) -> u32 {
+    if key.is_empty() { of_sequence(sequence, count) } else { of_key(key, count) }
+}
+
 /// The partition of a record with this key, of `count` partitions.
 pub(crate) fn of_key(key: &[u8], count: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff).checked_rem(count).unwrap_or(0)

@@ -118,6 +118,16 @@ fn what_is_below_a_cursor_is_not_charged() {
 }
 
 #[test]
+fn records_without_a_key_are_looked_for_where_they_went() {
+    let state = state(vec![count(0, 4)], vec![cursor(2, 100)]);
+    let accounts = Accounts::new(1, true);
+    let read = |from| Ok(if from < 100 { vec![group(0..100, |_| String::new())] } else { Vec::new() });
+    let backlog = charge(&accounts, &state, 0, 100, read).expect("reads");
+    let undone = (0..100).filter(|&sequence| crate::partition::of_sequence(sequence, 4) != 2).count();
+    assert_eq!(backlog.0.records, undone as u64);
+}
+
+#[test]
 fn only_what_is_asked_for_is_charged_and_an_end_without_groups_ends() {
     let accounts = Accounts::new(1, true);
     assert_eq!(run(&accounts, &TargetState::default(), 15, 25).0.records, 10);

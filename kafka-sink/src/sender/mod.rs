@@ -4,9 +4,11 @@
 //!
 //! - `feed`: the readers of the log, and how records reach their partitions.
 //! - `topic`, `partition`: what is known of each, and the one batch on its way.
-//! - `flow`: a batch's way from its records to its confirmation; `settle`: when its outcome is unknown.
-//! - `cluster`: metadata, the producer id, reachability.
-//! - `errors`, `notice`: Kafka's codes, and what the operator is told.
+//! - `flow`: a batch's way from its records into a request; `errors`, `verdict`: Kafka's codes, and
+//!   what they mean for the batch; `settle`: when its outcome is unknown.
+//! - `cursors`: what the log is told of how far everything is; the stop.
+//! - `cluster`: the producer id, reachability; `metadata`: topics that come, grow and go.
+//! - `notice`, `look`: what the operator is told, and what he sees.
 //!
 //! The rules that keep every record in Kafka once:
 //!
@@ -26,25 +28,28 @@ use std::time::Duration;
 use crate::log::control::{Control, TargetState};
 use crate::log::port::{Awaited, Group};
 use crate::ring::AckToken;
-use crate::status::{KafkaStatus, TopicStatus};
 use crate::target::KafkaConfig;
 
 mod cluster;
+mod cursors;
 mod errors;
 mod feed;
 mod flow;
+mod look;
+mod metadata;
 pub(crate) mod notice;
 mod partition;
 pub(crate) mod request;
 mod settle;
 mod topic;
+mod verdict;
 
 use cluster::Cluster;
 use feed::Feed;
 use notice::Notice;
-use partition::{Partition, State};
+use partition::Partition;
 use request::{Outcome, Request, RequestId};
-use topic::{Known, Topic};
+use topic::Topic;
 
 /// The time, read once by the driver and passed down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,9 +163,6 @@ enum Pending {
     /// EndOffset, DescribeProducer or FindBatch.
     Ask(PartRef),
 }
-
-/// How often cursors and the floor are written while something moves.
-const CURSORS_EVERY: Duration = Duration::from_secs(1);
 
 /// The machine of one target.
 pub(crate) struct Sender {
@@ -331,62 +333,6 @@ impl Sender {
         self.last_ticket.is_some_and(|ticket| ticket < self.durable_ticket)
     }
 
-    /// The target and its topics, for people.
-    pub(crate) fn status(&self) -> KafkaStatus {
-        let topic = |topic: &Topic| TopicStatus {
-            name: topic.name.to_string(),
-            partitions: Some(topic.count()).filter(|&count| count > 0),
-            state: self.topic_state(topic),
-            min_insync_replicas: topic.min_insync,
-        };
-        KafkaStatus {
-            cluster: self.cluster.id.as_deref().map(ToOwned::to_owned),
-            state: self.cluster.state(),
-            topics: self.topics.iter().map(topic).collect(),
-        }
-    }
-
-    fn topic_state(&self, topic: &Topic) -> String {
-        let failing = topic.partitions.iter().filter(|partition| partition.failing_since.is_some()).count();
-        match topic.known {
-            Known::Unknown => "not asked for yet".into(),
-            Known::Missing => "missing".into(),
-            Known::Creating => "being created".into(),
-            Known::NotCreated(error) => format!("cannot be created: {}", errors::name(error)),
-            Known::Parked { error, .. } => format!("refused: {}", errors::name(error)),
-            Known::Shrunk { is } => format!("has {is} partitions instead of {}", topic.count()),
-            Known::Present if failing > 0 => format!("{failing} partitions do not get on"),
-            Known::Present => "ok".into(),
-        }
-    }
-
-    /// The time of the oldest event that waits, by rule, as far as it has been read.
-    pub(crate) fn oldest(&self) -> BTreeMap<u32, u64> {
-        let mut oldest: BTreeMap<u32, u64> = BTreeMap::new();
-        let mut see = |rule: u32, ts_ms: u64| {
-            let known = oldest.entry(rule).or_insert(ts_ms);
-            *known = ts_ms.min(*known);
-        };
-        for topic in &self.topics {
-            if let Some((_, ts_ms, rule)) = topic.pending {
-                see(rule, ts_ms);
-            }
-            for partition in &topic.partitions {
-                let batch = partition.batch.iter().flat_map(|batch| &batch.items);
-                // All of them: rules may share a topic.
-                for item in batch.chain(&partition.queue) {
-                    see(item.rule, item.ts_ms);
-                }
-            }
-        }
-        if let Some(group) = self.feed.incoming.front() {
-            for (_, _, record) in crate::log::entry::records(&group.body) {
-                see(record.rule, record.ts_ms);
-            }
-        }
-        oldest
-    }
-
     fn part(&mut self, part: PartRef) -> Option<&mut Partition> {
         self.topics.get_mut(part.topic)?.partitions.get_mut(part.partition)
     }
@@ -475,70 +421,6 @@ impl Sender {
         let full = base.saturating_mul(1u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX)).min(most);
         let share = 768 + ((self.random >> 33) % 512) as u32;
         full.saturating_mul(share) / 1024
-    }
-
-    fn poll_cursors(&mut self, now: Now) {
-        if self.cursors_at.is_none_or(|at| at > now.mono) || self.last_ticket.is_some() {
-            return;
-        }
-        self.cursors_at = None;
-        self.write_cursors(now, false);
-    }
-
-    /// Cursors of partitions at rest (an intent says the same for the others), and the floor.
-    fn write_cursors(&mut self, now: Now, all: bool) {
-        let target = self.settings.target;
-        for part in std::mem::take(&mut self.dirty) {
-            let Some(partition) = self.part(part) else { continue };
-            if all || partition.state == State::Idle {
-                partition.dirty = false;
-                let cursor = partition.cursor(target);
-                self.controls.push(Control::Cursor(cursor));
-            } else {
-                self.dirty.push(part);
-            }
-        }
-        let floor = self.undone();
-        if floor > self.floor && self.floor_on_its_way.is_none() {
-            let entry = self.cluster.entry(target, floor);
-            self.controls.push(Control::Target(entry));
-            self.floor_on_its_way = Some((self.ticket(), floor));
-        }
-        if !self.dirty.is_empty() || floor > self.floor {
-            self.cursors_at = Some(now.mono.saturating_add(CURSORS_EVERY));
-        }
-    }
-
-    /// The lowest sequence that is not done with.
-    fn undone(&self) -> u64 {
-        let pending = self.topics.iter().filter_map(|topic| topic.pending.map(|(sequence, ..)| sequence));
-        let parts = self.parts().filter_map(|(_, partition)| partition.first_undone());
-        pending.chain(parts).fold(self.feed.main, u64::min)
-    }
-
-    /// Something was confirmed, or passed: the medium should know soon.
-    fn cursors_soon(&mut self, now: Now) {
-        if self.last_ticket.is_some() {
-            // The last ones are written; the next start finds out about the rest.
-            return;
-        }
-        self.cursors_at.get_or_insert(now.mono.saturating_add(CURSORS_EVERY));
-    }
-
-    fn poll_stop(&mut self, now: Now) {
-        let Some(until) = self.stopping.filter(|_| self.last_ticket.is_none()) else { return };
-        let idle = self.feed.is_at_end() && self.undone() >= self.feed.main;
-        let hopeless = !self.cluster.is_reachable();
-        if idle || hopeless || now.mono >= until {
-            self.write_cursors(now, true);
-            // Also when there is nothing to write: the ticket says that all before it is durable.
-            if self.controls.is_empty() {
-                self.submit_target();
-            }
-            self.last_ticket = Some(self.ticket());
-            self.cursors_at = None;
-            self.stopping = None;
-        }
     }
 }
 

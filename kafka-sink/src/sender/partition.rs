@@ -73,6 +73,8 @@ pub(super) struct Batch {
     pub(super) corrupt: bool,
     /// Its items hold no group but their own.
     pub(super) apart: bool,
+    /// It went again although nobody may look whether it stands; that is counted.
+    pub(super) blind: bool,
 }
 
 impl Batch {
@@ -215,6 +217,7 @@ impl Partition {
                 sent: true,
                 corrupt: false,
                 apart: true,
+                blind: false,
             });
             self.state = State::Describe;
         }

@@ -104,6 +104,7 @@ impl Sender {
         partition.state = State::Send;
         let Some(batch) = &mut partition.batch else { return };
         batch.verified = true;
+        batch.blind = true;
         let (records, tally) = (batch.count(), tally(&batch.items));
         let of = partition.of.clone();
         self.actions.push(Action::PossiblyRepeated(tally));
@@ -177,6 +178,7 @@ impl Sender {
             searched,
             haunted: false,
             sent: false,
+            blind: false,
             ..batch
         };
         self.intend(part, fresh);

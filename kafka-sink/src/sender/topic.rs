@@ -98,12 +98,7 @@ impl Topic {
             return None;
         }
         let &(_, count) = self.counts.iter().rev().find(|&&(from, _)| from <= sequence)?;
-        let partition = if key.is_empty() {
-            crate::partition::of_sequence(sequence, count)
-        } else {
-            crate::partition::of_key(key, count)
-        };
-        usize::try_from(partition).ok()
+        usize::try_from(crate::partition::of(sequence, key, count)).ok()
     }
 
     pub(super) fn is_usable(&self) -> bool {

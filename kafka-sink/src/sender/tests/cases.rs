@@ -213,6 +213,22 @@ fn a_topic_that_cannot_be_made_is_named_once_and_tried_again() {
     assert_eq!(said, 1);
 }
 
+#[test]
+fn a_partition_that_lost_records_and_may_not_be_read_gets_on() {
+    let mut world = one_topic();
+    world.kafka.topic("state").readable = false;
+    for _ in 0..20 {
+        world.offer("state", "lock");
+    }
+    world.drain(60_000);
+    world.kafka.lose("state", 0, 1);
+    for _ in 0..20 {
+        world.offer("state", "lock");
+    }
+    world.drain(60_000);
+    assert!(world.checks.repeats <= world.checks.possibly_repeated);
+}
+
 /// Two topics in one log, most records of the first; of the second, batches that span many groups.
 fn sparse() -> World {
     let mut settings = settings(&["state", "command"]);
