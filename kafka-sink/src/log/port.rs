@@ -78,9 +78,7 @@ impl Item {
         let at = self.at as usize;
         self.group.body.get(at..at.saturating_add(self.len as usize)).unwrap_or_default()
     }
-}
 
-impl Item {
     /// The same record in a group of its own, which counts in `budget` and holds nothing else.
     pub(crate) fn alone(&self, budget: &Arc<AtomicUsize>) -> Item {
         let (node, sequences) =

@@ -13,12 +13,11 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::LogError;
-use super::Summary;
 use super::control::Control;
 use super::handle::Shared;
 use super::port::{Awaited, Group, Port};
 use super::writer::LogWriter;
+use super::{LogError, Summary};
 use crate::ring::{AckToken, Batch, Completion, Ring};
 
 /// Failed attempts in a row before the log pauses (and the operator hears of it), and before a

@@ -39,9 +39,16 @@ impl Sender {
     /// The time of the oldest event that waits, by rule, as far as it has been read.
     pub(crate) fn oldest(&self) -> BTreeMap<u32, u64> {
         let mut oldest: BTreeMap<u32, u64> = BTreeMap::new();
+        // Up to hundreds of thousands may wait, on the thread that speaks to Kafka. Records of one
+        // rule follow each other, the older ones first: most are passed by a comparison.
+        let mut passed = None;
         let mut see = |rule: u32, ts_ms: u64| {
+            if passed.is_some_and(|(of, since)| of == rule && since <= ts_ms) {
+                return;
+            }
             let known = oldest.entry(rule).or_insert(ts_ms);
             *known = ts_ms.min(*known);
+            passed = Some((rule, *known));
         };
         for topic in &self.topics {
             if let Some((_, ts_ms, rule)) = topic.pending {

@@ -310,3 +310,26 @@ fn what_a_replica_says_that_does_not_lead_is_not_believed() {
     assert_eq!(world.checks.repeats + world.checks.possibly_repeated, 0);
     assert!(world.kafka.marks.described_by_follower > 0);
 }
+
+#[test]
+fn the_oldest_of_each_rule_is_told_whatever_the_order_of_times() {
+    let mut world = world_of(settings(&["state", "command"]));
+    let now = world.now_ms;
+    for topic in ["state", "command"] {
+        world.kafka.topic(topic).denied = Some(19);
+    }
+    // Ages in the order of the log, by turns and in rows.
+    let ages = [("state", 30), ("state", 10), ("command", 20), ("state", 50), ("state", 40), ("command", 5)];
+    for (topic, age) in ages {
+        world.offer_as(record(topic, 0, now - age, 16));
+    }
+    world.run_for(1_000);
+    let rule = |topic| super::log::rule_of(topic).id;
+    let expected = [(rule("state"), now - 50), (rule("command"), now - 20)];
+    assert_eq!(world.sender.oldest(), expected.into());
+    for topic in ["state", "command"] {
+        world.kafka.topic(topic).denied = None;
+    }
+    world.drain(60_000);
+    assert_eq!(world.sender.oldest(), [].into());
+}
