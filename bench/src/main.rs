@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod drill;
+mod load;
+mod outcome;
 mod random;
 
 /// What `millrace-bench` understands.
