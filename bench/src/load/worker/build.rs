@@ -66,7 +66,6 @@ impl<'a> Worker<'a> {
             totals: Totals::default(),
             connections: 0,
             error: String::new(),
-            why: String::new(),
             random: Random::new(plan.seed.wrapping_add(number as u64)),
             opening: Opening::new(plan, number, began),
             clockwork: Clockwork::new(plan, began),

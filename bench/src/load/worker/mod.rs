@@ -117,8 +117,6 @@ pub(super) struct Worker<'a> {
     totals: Totals,
     connections: u64,
     error: String,
-    /// Why the connection at hand is of no more use.
-    why: String,
     random: Random,
     opening: Opening,
     clockwork: Clockwork,

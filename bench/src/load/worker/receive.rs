@@ -12,11 +12,8 @@ use crate::load::client::NONE;
 use crate::load::flight::Step;
 use crate::load::payload::Stamp;
 
-/// Longer packets are not waited for.
+/// A packet may be so much longer than a payload of ours.
 const PACKET_MAX: usize = 16 << 20;
-
-/// A connection is of no more use; the worker has the reason. Small, since each packet of each message may return it.
-struct Broken;
 
 impl Worker<'_> {
     /// Reads what has come; to the end if the peer has closed.
@@ -46,10 +43,7 @@ impl Worker<'_> {
                     self.clients[at].input.extend_from_slice(&buffer[used..have + got]);
                 }
                 Ok(_) => {}
-                Err(Broken) => {
-                    let why = std::mem::take(&mut self.why);
-                    return self.lost(at, &why);
-                }
+                Err(why) => return self.lost(at, &why),
             }
             if !whole && !to_the_end {
                 return;
@@ -58,12 +52,12 @@ impl Worker<'_> {
     }
 
     /// Handles all whole packets; returns how many bytes they are.
-    fn packets(&mut self, at: usize, bytes: &[u8]) -> Result<usize, Broken> {
+    fn packets(&mut self, at: usize, bytes: &[u8]) -> Result<usize, String> {
         let mut used = 0;
-        while let Some(header) = frame_header(&bytes[used..]).map_err(|error| self.wrong(&error))? {
+        while let Some(header) = frame_header(&bytes[used..]).map_err(|error| error.to_string())? {
             let Some(packet) = bytes.get(used..used + header.total_len()) else {
                 if header.body_len > PACKET_MAX {
-                    return Err(self.broken(format!("a packet of {} bytes", header.total_len())));
+                    return Err(format!("a packet of {} bytes", header.total_len()));
                 }
                 break;
             };
@@ -74,36 +68,27 @@ impl Worker<'_> {
     }
 
     #[inline]
-    fn packet(&mut self, at: usize, header: FrameHeader, body: &[u8]) -> Result<(), Broken> {
+    fn packet(&mut self, at: usize, header: FrameHeader, body: &[u8]) -> Result<(), String> {
         let version = self.layout.version;
         if PacketType::from_first(header.first) == Some(PacketType::Publish) {
-            let publish = Publish::decode(version, header.first, body).map_err(|error| self.wrong(&error))?;
+            let publish = Publish::decode(version, header.first, body).map_err(|error| error.to_string())?;
             return self.publish(at, &publish);
         }
-        let packet = decode(version, header.first, body).map_err(|error| self.wrong(&error))?;
+        let packet = decode(version, header.first, body).map_err(|error| error.to_string())?;
         match packet {
-            Packet::PubAck(ack) => self.acknowledge(at, PacketType::PubAck, &ack),
-            Packet::PubRec(ack) => self.acknowledge(at, PacketType::PubRec, &ack),
-            Packet::PubComp(ack) => self.acknowledge(at, PacketType::PubComp, &ack),
-            Packet::PubRel(ack) => self.answer(at, PacketType::PubComp, ack.packet_id),
-            _ => return self.other(at, &packet).map_err(|why| self.broken(why)),
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+                self.acknowledge(at, packet.packet_type(), &ack);
+                Ok(())
+            }
+            Packet::PubRel(ack) => {
+                self.answer(at, PacketType::PubComp, ack.packet_id);
+                Ok(())
+            }
+            _ => self.other(at, &packet),
         }
-        Ok(())
-    }
-
-    #[cold]
-    fn wrong(&mut self, error: &millrace_codec::Error) -> Broken {
-        self.broken(error.to_string())
-    }
-
-    #[cold]
-    fn broken(&mut self, why: String) -> Broken {
-        self.why = why;
-        Broken
     }
 
     /// What comes seldom.
-    #[cold]
     fn other(&mut self, at: usize, packet: &Packet<'_>) -> Result<(), String> {
         match packet {
             Packet::PingResp => {
@@ -129,14 +114,14 @@ impl Worker<'_> {
     }
 
     #[inline]
-    fn publish(&mut self, at: usize, publish: &Publish<'_>) -> Result<(), Broken> {
+    fn publish(&mut self, at: usize, publish: &Publish<'_>) -> Result<(), String> {
         match publish.qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.answer(at, PacketType::PubAck, publish.packet_id),
             QoS::ExactlyOnce => self.answer(at, PacketType::PubRec, publish.packet_id),
         }
         if self.clients[at].state == State::Greeted {
-            return Err(self.broken("PUBLISH before CONNACK".to_owned()));
+            return Err("PUBLISH before CONNACK".to_owned());
         }
         if self.message(at, publish.payload).is_none() {
             self.totals.foreign += 1;
