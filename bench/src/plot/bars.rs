@@ -124,7 +124,8 @@ impl Bars {
         let mut beside = end;
         if bar.min < bar.max {
             let (from, to, middle) = (pixel(bar.min)?, pixel(bar.max)?, y + BAR / 2.0);
-            svg::line(out, "axis", (from, middle), (to, middle));
+            svg::line(out, "inside", (from, middle), (end, middle));
+            svg::line(out, "axis", (end, middle), (to, middle));
             beside = beside.max(to);
         }
         svg::text(out, (beside + 5.0, y + BAR - 2.0), "start", "", &number);

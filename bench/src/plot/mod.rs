@@ -14,6 +14,11 @@ mod chart;
 mod scale;
 mod svg;
 
+#[cfg(test)]
+pub(crate) mod markup;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use bars::{Bar, BarRow, Bars};
 pub(crate) use chart::{Chart, Line, Series};
 pub(crate) use scale::{Axis, Unit};

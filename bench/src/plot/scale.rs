@@ -48,6 +48,8 @@ impl Unit {
             Unit::Micros if value == 0.0 => "0".to_owned(),
             Unit::Micros => scaled(1e3, "µs", &["ms", "s"], " "),
             Unit::Bytes => scaled(1_024.0, "B", &["KiB", "MiB", "GiB", "TiB"], " "),
+            // Not a share of anything.
+            Unit::Tail if value < 1.0 => String::new(),
             Unit::Tail => format!("{} %", ((1.0 - 1.0 / value) * 1e8).round() / 1e6),
         }
     }
@@ -105,9 +107,8 @@ impl Scale {
         let wanted = ((to - from).abs() / if to > from { 60.0 } else { 45.0 }).clamp(2.0, 10.0);
         let (low, high) = match (axis.range, ends) {
             (Some(_), _) | (None, Ends::Tight) => apart(low, high, axis.log),
-            (None, Ends::Round) if axis.log => {
-                (round_log(low, f64::floor), round_log(high * 1.000_001, f64::ceil))
-            }
+            // Some room below, so that the least bar has a length.
+            (None, Ends::Round) if axis.log => (round_log(low * 0.9, false), round_log(high, true)),
             (None, Ends::Round) => {
                 let (low, high) = apart(low.min(0.0), high.max(0.0), false);
                 let step = step((high - low) / wanted, axis.unit);
@@ -156,14 +157,16 @@ fn apart(low: f64, high: f64, log: bool) -> (f64, f64) {
     }
 }
 
-/// The next 1, 2 or 5 times a power of ten below or above.
-fn round_log(value: f64, round: fn(f64) -> f64) -> f64 {
+/// The next 1, 2 or 5 times a power of ten, above or below.
+fn round_log(value: f64, up: bool) -> f64 {
     let decade = 10f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0];
     let fraction = value / decade;
-    let up = round(0.5) > 0.5;
-    let fits = |step: &&f64| if up { **step >= fraction * 0.999_99 } else { **step <= fraction * 1.000_01 };
-    let found = if up { steps.iter().find(fits) } else { steps.iter().rfind(fits) };
+    let steps = [1.0, 2.0, 5.0, 10.0];
+    let found = if up {
+        steps.iter().find(|step| **step >= fraction * 0.999_999)
+    } else {
+        steps.iter().rfind(|step| **step <= fraction)
+    };
     decade * found.unwrap_or(&1.0)
 }
 
@@ -177,8 +180,8 @@ fn step(least: f64, unit: Unit) -> f64 {
     let decade = 10f64.powf(least.log10().floor());
     let factor =
         [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least * 0.999_99).unwrap_or(10.0);
-    // 1,000 KiB would be followed by a tick that is no round number of MiB.
-    if base > 1.0 && factor * decade > 500.0 { base * 1_024.0 } else { base * factor * decade }
+    // After 1,000 KiB no tick would be a round number of MiB.
+    if unit == Unit::Bytes && factor * decade > 500.0 { base * 1_024.0 } else { base * factor * decade }
 }
 
 fn linear(low: f64, high: f64, unit: Unit, wanted: f64) -> Vec<f64> {

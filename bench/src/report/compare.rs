@@ -235,3 +235,129 @@ fn cpu_ratios(a: &[Outcome], b: &[Outcome]) -> Vec<(String, f64)> {
     };
     pair(&a, &b).iter().filter_map(ratio).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made_up::p2p;
+
+    /// `label/QoS/size` of several runs; a label `conn:…` makes it another scenario.
+    fn runs(text: &str) -> Vec<Outcome> {
+        let one = |(seed, word): (usize, &str)| {
+            let parts: Vec<&str> = word.split('/').collect();
+            let mut run = p2p(parts[0], 3.0, seed as u64);
+            if let Some(label) = parts[0].strip_prefix("conn:") {
+                (run.label, run.scenario) = (label.to_owned(), "conn".to_owned());
+            }
+            (run.settings.qos, run.settings.size) =
+                (parts[1].parse().expect("a QoS"), parts[2].parse().expect("a size"));
+            run
+        };
+        text.split_whitespace().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn pairs_are_the_runs_that_were_asked_most_nearly_the_same() {
+        // Groups of A and B by number, and how many settings differ in each pair.
+        let cases: [(&str, &str, &str, &[(usize, usize, usize)]); 9] = [
+            ("same", "m/1/128", "m/1/128", &[(0, 0, 0)]),
+            ("rounds", "m/1/128 m/1/128 m/0/128", "m/0/128 m/1/128", &[(0, 1, 0), (1, 0, 0)]),
+            ("labels first", "r/1/128 m/1/128", "m/1/128 r/1/128", &[(0, 1, 0), (1, 0, 0)]),
+            ("another label", "r/1/128", "m/1/128", &[(0, 0, 0)]),
+            ("another size", "m/1/128", "m/1/256", &[(0, 0, 1)]),
+            ("the nearest", "m/1/128", "m/0/256 m/1/256", &[(0, 1, 1)]),
+            ("label before setting", "m/1/128", "m/1/256 r/1/128", &[(0, 1, 0)]),
+            ("another scenario", "m/1/128", "conn:m/1/128", &[]),
+            ("each once", "m/1/128 r/1/128", "m/1/128", &[(0, 0, 0)]),
+        ];
+        for (name, a, b, expected) in cases {
+            let (a, b) = (runs(a), runs(b));
+            let (a, b) = (rounds(&a), rounds(&b));
+            let found: Vec<_> = pair(&a, &b)
+                .into_iter()
+                .map(|(left, right)| (left, right, differences(a[left][0], b[right][0]).len()))
+                .collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn differences_and_leftovers_are_named() {
+        let (a, b) = (runs("m/1/128 m/1/128 conn:m/1/128"), runs("n/1/4096 p/1/128"));
+        let text = compare(&a, &b);
+        for part in ["m: p2p", "→  p", "(rounds: 2 and 1)", "only in A: m: conn", "only in B: n: p2p"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        let text = compare(&a[..1], &b[..1]);
+        assert!(text.contains("  differs: size: 128 → 4096\n") && !text.contains("seed"), "{text}");
+    }
+
+    #[test]
+    fn a_difference_counts_beyond_what_rounds_differ_by() {
+        let spread = |values: &[f64]| Spread {
+            median: values[values.len() / 2],
+            min: values[0],
+            max: values[values.len() - 1],
+            rounds: values.len(),
+        };
+        let (less, more) = (&METRICS[1], &METRICS[0]);
+        assert!(less.better == Better::Less && more.better == Better::More);
+        let five = [1.0, 1.1, 1.2, 1.3, 1.4];
+        let cases: [(&Metric, &[f64], &[f64], &str); 8] = [
+            (less, &[1.0], &[2.0, 2.1], "one round"),
+            (less, &five, &[1.4, 1.5, 1.6, 1.7, 1.8], "within noise"),
+            (less, &five, &[0.5, 1.0, 1.2, 1.3, 2.0], "within noise"),
+            (less, &five, &[1.5, 1.6, 1.7, 1.8, 1.9], "WORSE, beyond noise"),
+            (more, &five, &[1.5, 1.6, 1.7, 1.8, 1.9], "better, beyond noise"),
+            (less, &five, &[0.5, 0.6, 0.7, 0.8, 0.9], "better, beyond noise"),
+            (less, &five[..2], &[1.5, 1.6], "in 1 of 3 by chance"),
+            (less, &five[..3], &[1.5, 1.6, 1.7], "in 1 of 10 by chance"),
+        ];
+        for (metric, a, b, expected) in cases {
+            let found = verdict(metric, &spread(a), &spread(b));
+            assert!(found.contains(expected), "{a:?}, {b:?}: {found}");
+        }
+        // Of four rounds each: 2 of the 70 ways to deal eight.
+        assert!((chance(4, 4) - 2.0 / 70.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn exit_codes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).expect("a file");
+            path
+        };
+        let line = |run: &Outcome| serde_json::to_string(run).expect("JSON") + "\n";
+        let run = p2p("m", 3.0, 1);
+        let with_cost = |factor: f64| {
+            let mut run = run.clone();
+            run.broker.iter_mut().for_each(|usage| {
+                (usage.user_s, usage.system_s) = (usage.user_s * factor, usage.system_s * factor)
+            });
+            line(&run)
+        };
+        let no_pid = Outcome { broker: None, ..run.clone() };
+        let a = file("a", &format!("\n{}\n{}", line(&run), line(&run)));
+        let cases = [
+            ("same", with_cost(1.0), None, 0),
+            ("worse, nobody asked", with_cost(2.0), None, 0),
+            ("a little worse", with_cost(1.04), Some(1.05), 0),
+            ("worse", with_cost(1.06), Some(1.05), 1),
+            ("better", with_cost(0.5), Some(1.05), 0),
+            ("nothing to judge", line(&no_pid), Some(1.05), 2),
+            ("no JSON", "{".to_owned(), None, 2),
+            ("another document", "{\"a\":1}".to_owned(), None, 2),
+            ("empty", "\n".to_owned(), None, 2),
+        ];
+        for (name, text, fail_above, expected) in cases {
+            let args = CompareArgs { a: a.clone(), b: file("b", &text), fail_above };
+            assert_eq!(super::run(&args), expected, "{name}");
+        }
+        let absent = CompareArgs { a, b: directory.path().join("absent"), fail_above: None };
+        assert_eq!(super::run(&absent), 2);
+        let second = file("c", &format!("{}broken", line(&run)));
+        assert!(read(&second).expect_err("broken").starts_with("line 2: "));
+    }
+}

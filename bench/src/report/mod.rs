@@ -13,6 +13,8 @@ mod verdict;
 
 #[cfg(test)]
 mod made_up;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use compare::{CompareArgs, compare, run as run_compare};
 pub(crate) use csv::csv;

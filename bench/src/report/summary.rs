@@ -29,7 +29,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     for warning in warnings(outcome) {
         lines.push(format!("  warning: {warning}"));
     }
-    for note in notes(outcome) {
+    for note in notes(&[outcome]) {
         lines.push(format!("  note: {note}"));
     }
     let name = if outcome.label.is_empty() { String::new() } else { format!("{}: ", outcome.label) };

@@ -20,9 +20,17 @@ pub(super) fn machine(machine: &Machine) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// More runs than this are folded together.
+const RUNS_SHOWN_MAX: usize = 6;
+
 /// A part to unfold for each run.
 pub(super) fn details(work: &Work<'_>) -> String {
-    work.runs.iter().map(one).collect()
+    let each: String = work.runs.iter().map(one).collect();
+    if work.runs.len() <= RUNS_SHOWN_MAX {
+        return each;
+    }
+    let runs = work.runs.len();
+    format!("<details><summary>settings and accounts of all {runs} runs</summary>\n{each}</details>\n")
 }
 
 fn one(run: &Run<'_>) -> String {
