@@ -105,25 +105,27 @@ impl Scale {
         }
         // About one tick in 60 pixels across, 45 upwards.
         let wanted = ((to - from).abs() / if to > from { 60.0 } else { 45.0 }).clamp(2.0, 10.0);
-        let (low, high) = match (axis.range, ends) {
-            (Some(_), _) | (None, Ends::Tight) => apart(low, high, axis.log),
+        let (low, high) = match ends {
             // Some room below, so that the least bar has a length.
-            (None, Ends::Round) if axis.log => (round_log(low * 0.9, false), round_log(high, true)),
-            (None, Ends::Round) => {
-                let (low, high) = apart(low.min(0.0), high.max(0.0), false);
-                let step = step((high - low) / wanted, axis.unit);
-                ((low / step).floor() * step, (high / step).ceil() * step)
+            Ends::Round if axis.range.is_none() && axis.log => {
+                (round_log(low * 0.9, false), round_log(high, true))
             }
+            Ends::Round if axis.range.is_none() => apart(low.min(0.0), high.max(0.0), false),
+            Ends::Round | Ends::Tight => apart(low, high, axis.log),
         };
-        let ticks = if !axis.ticks.is_empty() {
-            axis.ticks.iter().filter(|(at, _)| (low..=high).contains(at)).cloned().collect()
+        // Chosen before the ends are rounded: afterwards it might be another, with none of its ticks at the end.
+        let step = step((high - low) / wanted, axis.unit);
+        let (low, high) = if ends == Ends::Round && axis.range.is_none() && !axis.log {
+            ((low / step).floor() * step, (high / step).ceil() * step)
         } else {
-            let ticks = if axis.log {
-                log_ticks(low, high, axis.unit, wanted)
-            } else {
-                linear(low, high, axis.unit, wanted)
-            };
+            (low, high)
+        };
+        let ticks = if axis.ticks.is_empty() {
+            let ticks =
+                if axis.log { log_ticks(low, high, axis.unit, wanted) } else { linear(low, high, step) };
             ticks.into_iter().map(|at| (at, axis.unit.show(at))).collect()
+        } else {
+            axis.ticks.iter().filter(|(at, _)| (low..=high).contains(at)).cloned().collect()
         };
         Ok(Scale { low, high, log: axis.log, from, to, ticks })
     }
@@ -184,8 +186,7 @@ fn step(least: f64, unit: Unit) -> f64 {
     if unit == Unit::Bytes && factor * decade > 500.0 { base * 1_024.0 } else { base * factor * decade }
 }
 
-fn linear(low: f64, high: f64, unit: Unit, wanted: f64) -> Vec<f64> {
-    let step = step((high - low) / wanted, unit);
+fn linear(low: f64, high: f64, step: f64) -> Vec<f64> {
     let first = (low / step - 1e-9).ceil();
     (0..TICKS_MAX)
         .map(|index| (first + index as f64) * step)

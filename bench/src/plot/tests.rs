@@ -19,6 +19,7 @@ fn ticks_are_round() {
     let cases: &[(Axis, &[f64], Ends, &[&str])] = &[
         (axis(Unit::Plain, false), &[135_000.0], Round, &["0", "50k", "100k", "150k"]),
         (axis(Unit::Plain, false), &[0.7, 0.93], Round, &["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (axis(Unit::Plain, false), &[41.0], Round, &["0", "10", "20", "30", "40", "50"]),
         (axis(Unit::Plain, false), &[0.0], Round, &["0", "0.2", "0.4", "0.6", "0.8", "1"]),
         (axis(Unit::Plain, false), &[-2.5, 10.5], Tight, &["0", "5", "10"]),
         (axis(Unit::Micros, false), &[1_700.0], Round, &["0", "500 µs", "1 ms", "1.5 ms", "2 ms"]),

@@ -113,6 +113,8 @@ fn connecting_alone_has_its_own_figures() {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(!text.contains("messages") && !text.contains("latency"), "{text}");
+    let page = html(std::slice::from_ref(&run)).expect("a page");
+    assert!(page.contains("<th>connect p99</th>") && !page.contains("<th>latency"), "{page}");
     let text = rounds(&[("millrace".to_owned(), vec![run])]);
     assert!(text.contains("connections a second") && !text.contains("messages a second"), "{text}");
 }

@@ -21,7 +21,11 @@ const TAIL_MAX: f64 = 100_000.0;
 /// All graphs that have something to show.
 pub(super) fn graphs(work: &Work<'_>) -> Result<String, String> {
     let mut out = "<div class=\"graphs\">\n".to_owned();
-    for (chart, sub) in [rate(work), latency(work), curve(work), cpu(work), memory(work), connections(work)] {
+    let mut charts = vec![rate(work), latency(work), curve(work), cpu(work), memory(work)];
+    if !work.flows() {
+        charts.insert(0, connections(work));
+    }
+    for (chart, sub) in charts {
         let has_points = chart.series.iter().any(|series| series.points.iter().any(|point| point.1 > 0.0));
         if has_points {
             out.push_str(&figure(work, &chart, &sub)?);
@@ -47,10 +51,12 @@ fn figure(work: &Work<'_>, chart: &Chart, sub: &str) -> Result<String, String> {
 /// the one that matters.
 fn over_time(work: &Work<'_>, title: &str, y: Axis, lines: &[(&str, Line, Value)]) -> (Chart, String) {
     let lines = if work.runs.len() > RUNS_IN_FULL_MAX { &lines[..1] } else { lines };
-    let x = Axis { label: "seconds since measuring began".to_owned(), ..Axis::default() };
+    let words =
+        if work.flows() { "seconds since measuring began" } else { "seconds since the first connection" };
+    let x = Axis { label: words.to_owned(), ..Axis::default() };
     let mut chart = Chart { title: title.to_owned(), x, y, ..Chart::default() };
     for run in &work.runs {
-        let samples = samples(run);
+        let samples = samples(work, run);
         for (name, line, value) in lines {
             let points = samples.iter().map(|(at, sample)| (*at, value(run, sample).unwrap_or(f64::NAN)));
             let name = if name.is_empty() { run.name.clone() } else { format!("{}: {name}", run.name) };
@@ -63,7 +69,7 @@ fn over_time(work: &Work<'_>, title: &str, y: Axis, lines: &[(&str, Line, Value)
         }
     }
     let end = work.runs.iter().map(|run| run.outcome.totals.seconds).fold(0.0, f64::max);
-    if work.runs.iter().any(|run| measuring_began(run).is_some()) {
+    if work.flows() {
         chart.shades = vec![(f64::MIN, 0.0), (end, f64::MAX)];
     }
     let words = lines.iter().filter(|(name, ..)| !name.is_empty()).map(|(name, line, _)| match line {
@@ -76,17 +82,17 @@ fn over_time(work: &Work<'_>, title: &str, y: Axis, lines: &[(&str, Line, Value)
 
 type Value = fn(&Run<'_>, &Sample) -> Option<f64>;
 
-/// A run's samples by the middle of their interval, counted from the first measured second. Where messages flow, the
-/// time in which connections are opened is left out, for it would push the rest together, and the end when nothing
-/// comes any more.
-fn samples<'a>(run: &Run<'a>) -> Vec<(f64, &'a Sample)> {
-    let began = measuring_began(run).unwrap_or(0.0);
-    let is_flow = |sample: &Sample| match sample.phase.as_str() {
+/// A run's samples by the middle of their interval. Where messages flow they count from the first measured second, and
+/// the time in which connections are opened is left out, for it would push the rest together, and the end when
+/// nothing comes any more.
+fn samples<'a>(work: &Work<'_>, run: &Run<'a>) -> Vec<(f64, &'a Sample)> {
+    let began = measuring_began(run).filter(|_| work.flows()).unwrap_or(0.0);
+    let wanted = |sample: &&Sample| match sample.phase.as_str() {
+        _ if !work.flows() => true,
         "connect" => false,
         "drain" => sample.delivered + sample.acknowledged > 0,
         _ => true,
     };
-    let wanted = |sample: &&Sample| run.outcome.messages() == 0 || is_flow(sample);
     let samples = run.outcome.samples.iter().filter(wanted);
     samples.map(|sample| (sample.at_s - sample.seconds / 2.0 - began, sample)).collect()
 }
@@ -125,7 +131,7 @@ fn rate(work: &Work<'_>) -> (Chart, String) {
     let lines = [(name, Line::Solid, came), ("sent", Line::Dashed, sent)];
     let (mut chart, mut words) = over_time(work, "Rate", y, &lines);
     for run in &work.runs {
-        for (at, sample) in samples(run).iter().filter(|(_, sample)| sample.errors > 0) {
+        for (at, sample) in samples(work, run).iter().filter(|(_, sample)| sample.errors > 0) {
             chart.marks.push((*at, format!("{}: {} errors", run.name, sample.errors)));
         }
     }
@@ -165,13 +171,11 @@ fn memory(work: &Work<'_>) -> (Chart, String) {
 /// Only where connections are what it is about.
 fn connections(work: &Work<'_>) -> (Chart, String) {
     let y = Axis { label: "connections".to_owned(), ..Axis::default() };
-    let lines: [(&str, Line, Value); 1] =
-        [("", Line::Solid, |run, sample| (run.outcome.messages() == 0).then_some(sample.connections as f64))];
+    let lines: [(&str, Line, Value); 1] = [("", Line::Solid, |_, sample| Some(sample.connections as f64))];
     over_time(work, "Connections", y, &lines)
 }
 
 fn curve(work: &Work<'_>) -> (Chart, String) {
-    let is_connect = work.runs.iter().all(|run| run.outcome.latency.count() == 0);
     let x = Axis {
         label: "share of all that was not slower".to_owned(),
         unit: Unit::Tail,
@@ -180,10 +184,10 @@ fn curve(work: &Work<'_>) -> (Chart, String) {
         ..Axis::default()
     };
     let y = Axis { label: "latency".to_owned(), unit: Unit::Micros, log: true, ..Axis::default() };
-    let title = if is_connect { "Connect latency by quantile" } else { "Latency by quantile" };
+    let title = if work.flows() { "Latency by quantile" } else { "Connect latency by quantile" };
     let mut chart = Chart { title: title.to_owned(), x, y, ..Chart::default() };
     for run in &work.runs {
-        let latency = if is_connect { &run.outcome.connect_latency } else { &run.outcome.latency };
+        let latency = if work.flows() { &run.outcome.latency } else { &run.outcome.connect_latency };
         let (name, points) = (run.name.clone(), quantiles(latency));
         chart.series.push(Series { name, points, colour: run.colour, line: Line::Solid });
     }

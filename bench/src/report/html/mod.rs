@@ -125,6 +125,11 @@ fn runs<'a>(group: &[&'a Outcome], labels: &[&str]) -> Vec<Run<'a>> {
 }
 
 impl Work<'_> {
+    /// Whether messages were sent in it; otherwise it is about connections.
+    fn flows(&self) -> bool {
+        self.runs.iter().any(|run| run.outcome.messages() > 0)
+    }
+
     /// Colours and what they stand for: labels, or runs where all have the same label.
     fn legend(&self) -> Vec<(usize, &str)> {
         let mut out: Vec<(usize, &str)> = Vec::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Work;
-use crate::outcome::Outcome;
+use crate::outcome::{Latency, Outcome};
 use crate::plot::{PALETTE, escape};
 use crate::report::metric::{METRICS, Spread, connection_bytes};
 use crate::report::text::{bytes, micros, number, ratio};
@@ -11,7 +11,7 @@ use crate::report::verdict::account;
 
 /// Metrics that the table of runs begins with; its other columns say more than medians would.
 const FIRST_METRICS: usize = 4;
-/// Shown of the latencies.
+/// Shown of the latencies, of connecting where nothing is sent.
 const SHARES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
 
@@ -111,9 +111,12 @@ fn columns(work: &Work<'_>) -> Vec<Column> {
     for metric in METRICS.iter().take(FIRST_METRICS) {
         column(metric.name, &|run| (metric.value)(run).map(metric.show));
     }
+    let (words, which): (&str, fn(&Outcome) -> &Latency) =
+        if work.flows() { ("latency", |run| &run.latency) } else { ("connect", |run| &run.connect_latency) };
     for (name, share) in SHARES {
-        column(&format!("latency {name}"), &|run| {
-            (run.latency.count() > 0).then(|| micros(run.latency.quantile(share) as f64))
+        column(&format!("{words} {name}"), &|run| {
+            let latency = which(run);
+            (latency.count() > 0).then(|| micros(latency.quantile(share) as f64))
         });
     }
     column("broker memory", &|run| {
