@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::metric::{BROKER_CPU, Better, METRICS, Metric, Spread};
 use super::text::{ratio, table};
-use super::verdict::{account, workload};
+use super::verdict::{troubles, workload};
 use crate::outcome::{Outcome, Settings};
 
 /// Compare two recordings made with --json
@@ -194,8 +194,10 @@ fn one(a: &[&Outcome], b: &[&Outcome]) -> String {
         out.push('\n');
     }
     for (name, runs) in [("A", a), ("B", b)] {
-        for (index, run) in runs.iter().enumerate().filter(|(_, run)| !run.is_good()) {
-            out.push_str(&format!("  warning: {name}, round {}: {}\n", index + 1, account(run)));
+        for (index, run) in runs.iter().enumerate() {
+            for words in troubles(run) {
+                out.push_str(&format!("  warning: {name}, round {}: {words}\n", index + 1));
+            }
         }
     }
     out
@@ -288,6 +290,11 @@ mod tests {
         for part in ["m: p2p", "→  p", "(rounds: 2 and 1)", "only in A: m: conn", "only in B: n: p2p"] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
+        let mut saturated = a[0].clone();
+        (saturated.generator.saturated, saturated.totals.lost) = (true, 3);
+        let text = compare(&a[..1], &[a[0].clone(), saturated]);
+        assert_eq!(text.matches("  warning: B, round 2: ").count(), 3, "{text}");
+        assert!(text.contains("BAD: lost 3") && !text.contains("round 1:"), "{text}");
         let text = compare(&a[..1], &b[..1]);
         assert!(text.contains("  differs: size: 128 → 4096\n") && !text.contains("seed"), "{text}");
     }

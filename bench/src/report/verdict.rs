@@ -131,6 +131,15 @@ pub(super) fn warnings(outcome: &Outcome) -> Vec<String> {
     out
 }
 
+/// Why not to believe the figures of one of several runs: a bad account, and every warning.
+pub(super) fn troubles(outcome: &Outcome) -> Vec<String> {
+    let mut out = warnings(outcome);
+    if !outcome.is_good() {
+        out.insert(0, account(outcome));
+    }
+    out
+}
+
 /// Of a closed loop: how many messages it keeps in flight, and how long one takes, in µs, because of the others alone.
 pub(super) fn queueing(outcome: &Outcome) -> Option<(u64, f64)> {
     let (totals, settings) = (&outcome.totals, &outcome.settings);

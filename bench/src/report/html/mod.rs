@@ -9,7 +9,7 @@ mod tables;
 use std::fmt::Write;
 
 use super::text::moment;
-use super::verdict::{account, notes, warnings, workload};
+use super::verdict::{notes, troubles, workload};
 use crate::outcome::Outcome;
 use crate::plot::{PALETTE, escape};
 
@@ -148,11 +148,7 @@ impl Work<'_> {
 fn remarks(work: &Work<'_>) -> String {
     let mut out = String::new();
     for run in &work.runs {
-        let mut bad = warnings(run.outcome);
-        if !run.outcome.is_good() {
-            bad.insert(0, account(run.outcome));
-        }
-        for words in bad {
+        for words in troubles(run.outcome) {
             let _ = writeln!(out, "<p class=\"bad\"><b>{}</b>: {}</p>", escape(&run.name), escape(&words));
         }
     }
