@@ -2,7 +2,7 @@
 //! differ among themselves.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -24,8 +24,8 @@ Examples:
   millrace-bench compare before.json after.json
   millrace-bench compare --fail-above 1.05 before.json after.json
 
-Exit code: 0; 1 if --fail-above found a pair above it; 2 if a file cannot be read, or if --fail-above has no pair to
-judge.")]
+Exit code: 0; 1 if --fail-above found a pair above it; 2 if a file cannot be read, or if there is
+no pair for --fail-above to judge.")]
 pub(crate) struct CompareArgs {
     /// Recording to compare with: a run a line, as --json writes them; - for standard input
     #[arg(value_name = "A.json")]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &CompareArgs) -> u8 {
         outcomes.map_err(|error| eprintln!("error: {}: {error}", path.display()))
     };
     let (Ok(a), Ok(b)) = (read(&args.a), read(&args.b)) else { return 2 };
-    print!("{}", compare(&a, &b));
+    print(&compare(&a, &b));
     let Some(limit) = args.fail_above else { return 0 };
     let ratios = cpu_ratios(&a, &b);
     if ratios.is_empty() {
@@ -62,9 +62,14 @@ pub(crate) fn run(args: &CompareArgs) -> u8 {
     }
     let above: Vec<_> = ratios.iter().filter(|(_, value)| *value > limit).collect();
     for (name, value) in &above {
-        println!("FAILED: {name}: {BROKER_CPU} is {} of before, above {limit}", ratio(*value));
+        print(&format!("FAILED: {name}: {BROKER_CPU} is {} of before, above {limit}\n", ratio(*value)));
     }
     u8::from(!above.is_empty())
+}
+
+/// To the standard output. Who closes it early, such as `head`, has seen enough.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Every line of a recording; an error names its line.
