@@ -202,12 +202,12 @@ fn join(series: &Series, x: &Scale, y: &Scale) -> (String, String) {
 
 /// Draws what [`join`] gave, in the colour and the manner of the series.
 fn stroke(out: &mut String, series: &Series, line: &str, dots: &str) {
-    let (class, title) = (series.colour % svg::PALETTE.len(), svg::escape(&series.name));
+    let (class, title) = (svg::colour_class(series.colour), svg::escape(&series.name));
     let mut path = |joined: &str, style: &str| {
         if !joined.is_empty() {
             let _ = writeln!(
                 out,
-                "<path class=\"s{class}\" fill=\"none\" stroke=\"currentColor\" {style} stroke-linecap=\"round\" \
+                "<path class=\"{class}\" fill=\"none\" stroke=\"currentColor\" {style} stroke-linecap=\"round\" \
                  stroke-linejoin=\"round\" d=\"{joined}\"><title>{title}</title></path>"
             );
         }

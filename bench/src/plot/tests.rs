@@ -220,7 +220,8 @@ fn bars_that_cannot_be_are_said() {
         (bars(true, &[&[Some(1.0)]]), 600, ""),
         (bars(false, &[&[Some(1.0)]]), 200, "too small"),
         (bars(false, &[&[None, None]]), 600, "nothing to draw"),
-        (bars(true, &[&[Some(1.0), Some(0.0)]]), 600, "0 has no place on the axis"),
+        (bars(true, &[&[Some(0.0), Some(-1.0)]]), 600, "nothing to draw"),
+        (bars(true, &[&[Some(1.0), Some(0.0), None][..2], &[Some(f64::NAN)]]), 600, ""),
         (bars(false, &[&[Some(1.0), None, None]]), 600, "more bars than there are names"),
     ];
     for (index, (bars, width, expected)) in cases.iter().enumerate() {
@@ -229,4 +230,19 @@ fn bars_that_cannot_be_are_said() {
             Err(error) => assert!(!expected.is_empty() && error.contains(expected), "case {index}: {error}"),
         }
     }
+}
+
+#[test]
+fn more_series_than_colours_are_told_apart() {
+    let classes: Vec<String> = (0..16).map(colour_class).collect();
+    for (index, class) in classes.iter().enumerate() {
+        assert!(!classes[..index].contains(class), "{classes:?}");
+    }
+    let series = |colour| Series { points: vec![(1.0, 1.0), (2.0, 2.0)], colour, ..Series::default() };
+    let chart = Chart { series: vec![series(1), series(9)], ..Chart::default() };
+    let svg = chart.svg(480, 280).expect("a graph");
+    assert!(
+        svg.contains("class=\"s1\"") && svg.contains("class=\"s1 pale\"") && svg.contains(".pale{"),
+        "{svg}"
+    );
 }

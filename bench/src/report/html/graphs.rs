@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{Run, Work};
 use crate::outcome::{Latency, Sample};
-use crate::plot::{Axis, Chart, Line, Series, Unit, escape};
+use crate::plot::{Axis, Chart, Line, Series, Unit, colour_class, escape};
 
 /// Of each graph, in the units of its own; the page scales it.
 const SIZE: (u32, u32) = (480, 280);
@@ -41,7 +41,7 @@ fn figure(work: &Work<'_>, chart: &Chart, sub: &str) -> Result<String, String> {
     out.push_str(&chart.inline(SIZE.0, SIZE.1)?);
     out.push_str("<p class=\"legend\">");
     for (colour, name) in work.legend() {
-        let _ = write!(out, "<span><i class=\"s{colour}\"></i>{}</span> ", escape(name));
+        let _ = write!(out, "<span><i class=\"{}\"></i>{}</span> ", colour_class(colour), escape(name));
     }
     out.push_str("</p></figure>\n");
     Ok(out)

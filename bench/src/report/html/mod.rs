@@ -137,7 +137,7 @@ impl Work<'_> {
             let several = self.runs.iter().any(|other| other.outcome.label != run.outcome.label);
             let name = if several && !run.outcome.label.is_empty() { &run.outcome.label } else { &run.name };
             if out.iter().all(|(_, other)| other != name) {
-                out.push((run.colour % PALETTE.len(), name));
+                out.push((run.colour, name));
             }
         }
         out

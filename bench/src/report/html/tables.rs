@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Work;
 use crate::outcome::{Latency, Outcome};
-use crate::plot::{PALETTE, escape};
+use crate::plot::{colour_class, escape};
 use crate::report::metric::{METRICS, Spread, connection_bytes};
 use crate::report::text::{bytes, micros, number, ratio};
 use crate::report::verdict::account;
@@ -132,5 +132,5 @@ fn columns(work: &Work<'_>) -> Vec<Column> {
 }
 
 fn sign(colour: usize) -> String {
-    format!("<i class=\"s{}\"></i>", colour % PALETTE.len())
+    format!("<i class=\"{}\"></i>", colour_class(colour))
 }
