@@ -172,18 +172,16 @@ fn round_log(value: f64, up: bool) -> f64 {
     decade * found.unwrap_or(&1.0)
 }
 
-/// A round step of at least this: 1, 2 or 5 times a power of ten, for bytes of the binary unit that fits.
+/// A round step of at least this: 1, 2 or 5 times a power of ten; of bytes a power of two, for nothing else is round in
+/// KiB and in MiB.
 fn step(least: f64, unit: Unit) -> f64 {
-    let base = match unit {
-        Unit::Bytes if least >= 1.0 => 1_024f64.powf((least.ln() / 1_024f64.ln()).floor()),
-        _ => 1.0,
-    };
-    let least = least / base;
+    // Rounding errors do not choose the next step.
+    let least = least * 0.999_99;
+    if unit == Unit::Bytes {
+        return least.log2().ceil().exp2();
+    }
     let decade = 10f64.powf(least.log10().floor());
-    let factor =
-        [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least * 0.999_99).unwrap_or(10.0);
-    // After 1,000 KiB no tick would be a round number of MiB.
-    if unit == Unit::Bytes && factor * decade > 500.0 { base * 1_024.0 } else { base * factor * decade }
+    decade * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least).unwrap_or(10.0)
 }
 
 fn linear(low: f64, high: f64, step: f64) -> Vec<f64> {

@@ -28,6 +28,12 @@ fn ticks_are_round() {
         (axis(Unit::Plain, true), &[7.0], Round, &["5", "10"]),
         (axis(Unit::Bytes, false), &[9e6], Round, &["0 B", "2 MiB", "4 MiB", "6 MiB", "8 MiB", "10 MiB"]),
         (axis(Unit::Bytes, false), &[4_000.0], Round, &["0 B", "1 KiB", "2 KiB", "3 KiB", "4 KiB"]),
+        (
+            axis(Unit::Bytes, false),
+            &[2.1e6],
+            Round,
+            &["0 B", "512 KiB", "1 MiB", "1.5 MiB", "2 MiB", "2.5 MiB"],
+        ),
         (axis(Unit::Bytes, true), &[1_024.0, 65_536.0], Tight, &["1 KiB", "4 KiB", "16 KiB", "64 KiB"]),
         (
             axis(Unit::Tail, true),

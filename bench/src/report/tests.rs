@@ -107,9 +107,14 @@ fn connecting_alone_has_its_own_figures() {
         run.samples.clear();
     });
     let text = summary(&run);
-    for part in
-        ["conn, MQTT 3.1.1, 10,000 idle", "20,000/s", "40.0 µs/connection", "800 B/connection", "75.0 % in"]
-    {
+    for part in [
+        "conn, MQTT 3.1.1, 10,000 idle",
+        "10,000 in 500 ms",
+        "20,000/s",
+        "40.0 µs/connection",
+        "800 B/connection",
+        "75.0 % in",
+    ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(!text.contains("messages") && !text.contains("latency"), "{text}");

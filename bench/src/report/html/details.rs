@@ -113,7 +113,7 @@ fn counted(outcome: &Outcome) -> Vec<(&'static str, String)> {
         ("refused", count(totals.refused)),
         ("unexpected", count(totals.unexpected)),
         ("behind the rate", count(totals.behind)),
-        ("connected", format!("{} in {} s", count(totals.connected), number(totals.connect_seconds))),
+        ("connected", format!("{} in {}", count(totals.connected), micros(totals.connect_seconds * 1e6))),
         ("connects failed", count(totals.connect_failed)),
         ("connections lost", count(totals.disconnects)),
     ]
