@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod drill;
 mod load;
 mod outcome;
+mod process;
 mod random;
 
 /// What `millrace-bench` understands.
