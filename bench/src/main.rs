@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 mod drill;
 mod load;
 mod outcome;
+mod plot;
 mod process;
 mod random;
+mod report;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
@@ -27,11 +29,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Drill(drill::DrillArgs),
+    Compare(report::CompareArgs),
 }
 
 fn main() -> ExitCode {
-    let Command::Drill(args) = Cli::parse().command;
-    match drill::run(&args) {
+    let done = match Cli::parse().command {
+        Command::Drill(args) => drill::run(&args),
+        Command::Compare(args) => return ExitCode::from(report::run_compare(&args)),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -65,6 +71,12 @@ mod tests {
             ("drill --seconds-between 0", false),
             ("drill --seconds-between -1", false),
             ("drill --seconds-between nan", false),
+            ("compare a.json b.json", true),
+            ("compare --fail-above 1.05 - b.json", true),
+            ("compare a.json", false),
+            ("compare a.json b.json c.json", false),
+            ("compare --fail-above 0 a.json b.json", false),
+            ("compare --fail-above nan a.json b.json", false),
         ];
         for (line, ok) in cases {
             let words = std::iter::once("millrace-bench").chain(line.split_whitespace());
