@@ -86,6 +86,8 @@ impl Drop for Worker {
 struct Crew {
     workers: Vec<Worker>,
     events: Receiver<(usize, Option<Event>)>,
+    /// They have been let go.
+    gone: bool,
     /// At most so long after an interruption.
     end_timeout: Duration,
 }
@@ -96,7 +98,7 @@ impl Crew {
         let workers = plans.iter().enumerate().map(|(number, plan)| start(number, plan, sender.clone()));
         let workers = workers.collect::<Result<_, String>>()?;
         let drain = plans.iter().map(|plan| plan.phases.drain_s).fold(0.0, f64::max);
-        Ok(Crew { workers, events, end_timeout: END_TIMEOUT + Duration::from_secs_f64(drain) })
+        Ok(Crew { workers, events, gone: false, end_timeout: END_TIMEOUT + Duration::from_secs_f64(drain) })
     }
 
     fn run(mut self, observer: &mut dyn Observer) -> Result<Vec<Tally>, String> {
@@ -116,13 +118,19 @@ impl Crew {
             let (number, event) = match self.events.recv_timeout(TICK) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Err("the generator's processes are gone".to_owned()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err("the generator's processes are gone".to_owned());
+                }
             };
             let made = match event {
                 Some(Event::Connected { ready, failed }) => {
                     self.workers[number].connected = Some((ready, failed));
-                    let made = samples.reached(number, Phase::Warmup);
-                    self.go_if_all_are_ready(observer);
+                    let mut made = samples.waits(number, true);
+                    if self.go_if_all_are_ready(observer) {
+                        for worker in 0..self.workers.len() {
+                            made.append(&mut samples.waits(worker, false));
+                        }
+                    }
                     made
                 }
                 Some(Event::Phase(phase)) => {
@@ -135,13 +143,19 @@ impl Crew {
                 Some(Event::Done(done)) => {
                     self.workers[number].done = Some(*done);
                     // The others must not wait for one that has failed.
-                    self.go_if_all_are_ready(observer);
+                    if self.go_if_all_are_ready(observer) {
+                        for worker in 0..self.workers.len() {
+                            samples.waits(worker, false);
+                        }
+                    }
                     samples.ended(number)
                 }
                 None if self.workers[number].done.is_none() => {
                     let status = self.workers[number].child.wait();
                     let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                    return Err(format!("process {number} of the generator ended without an account: {status}"));
+                    return Err(format!(
+                        "process {number} of the generator ended without an account: {status}"
+                    ));
                 }
                 None => Vec::new(),
             };
@@ -152,18 +166,19 @@ impl Crew {
         self.workers.iter_mut().filter_map(|worker| worker.done.take()).collect()
     }
 
-    fn go_if_all_are_ready(&mut self, observer: &mut dyn Observer) {
-        let waiting = self.workers.iter().filter(|worker| worker.done.is_none());
-        if waiting.clone().count() == 0 || waiting.clone().any(|worker| worker.connected.is_none()) {
-            return;
+    /// Lets them go once none connects any more; whether it did.
+    fn go_if_all_are_ready(&mut self, observer: &mut dyn Observer) -> bool {
+        let connects = |worker: &Worker| worker.connected.is_none() && worker.done.is_none();
+        if self.gone || self.workers.iter().any(connects) {
+            return false;
         }
+        self.gone = true;
         let all = self.workers.iter().filter_map(|worker| worker.connected);
         let (ready, failed) = all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        if self.workers.iter().all(|worker| worker.done.is_none()) {
-            observer.connected(ready, failed);
-        }
+        observer.connected(ready, failed);
         let at_ns = clock::now_ns() + START_AFTER.as_nanos() as u64;
         self.tell(&Order::Go { at_ns });
+        true
     }
 
     fn tell(&mut self, order: &Order) {

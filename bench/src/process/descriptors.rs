@@ -28,9 +28,14 @@ fn check_against(limit: Option<u64>, most: usize, all: usize) -> Result<(), Stri
     let room = limit.saturating_sub(RESERVE);
     let way_out = match room {
         0 => "raise the hard limit (ulimit -Hn)".to_owned(),
-        _ => format!("give --processes {} or more, or raise the hard limit (ulimit -Hn)", (all as u64).div_ceil(room)),
+        _ => format!(
+            "give --processes {} or more, or raise the hard limit (ulimit -Hn)",
+            (all as u64).div_ceil(room)
+        ),
     };
-    Err(format!("{most} connections in one process need more file descriptors than its limit of {limit}: {way_out}"))
+    Err(format!(
+        "{most} connections in one process need more file descriptors than its limit of {limit}: {way_out}"
+    ))
 }
 
 #[cfg(test)]

@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn values() {
-        let text = "processor\t: 0\nmodel name\t: A CPU: fast\nmodel name\t: B\nMemTotal:       16374400 kB\n";
+        let text =
+            "processor\t: 0\nmodel name\t: A CPU: fast\nmodel name\t: B\nMemTotal:       16374400 kB\n";
         let cases = [
             ("model name", Some("A CPU: fast")),
             ("MemTotal", Some("16374400 kB")),

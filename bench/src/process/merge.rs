@@ -26,7 +26,8 @@ pub(crate) fn tallies(plan: &Plan, tallies: &[Tally]) -> Tally {
 
 /// Messages that were sent and did not come, stream by stream: what came too much in one makes up for nothing in another.
 fn lost(plan: &Plan, all: &Tally) -> u64 {
-    let arrived: BTreeMap<_, _> = all.arrived.iter().map(|&(group, stream, count)| ((group, stream), count)).collect();
+    let arrived: BTreeMap<_, _> =
+        all.arrived.iter().map(|&(group, stream, count)| ((group, stream), count)).collect();
     let missing = all.sent.iter().map(|&(group, stream, count)| {
         let publish = plan.groups.get(group).and_then(|group| group.publish.as_ref());
         let expected = count * publish.map_or(0, |publish| publish.receivers);
@@ -117,6 +118,8 @@ struct Given {
     samples: [Vec<(Sample, Latency)>; 4],
     /// Phases behind it: it gives nothing more for them.
     passed: usize,
+    /// It is ready and waits for others.
+    waits: bool,
 }
 
 const PHASES: [Phase; 4] = [Phase::Connect, Phase::Warmup, Phase::Measure, Phase::Drain];
@@ -128,7 +131,21 @@ impl Samples {
 
     pub(crate) fn add(&mut self, worker: usize, sample: Sample, latency: Latency) -> Vec<(Sample, Latency)> {
         let phase = ["connect", "warmup", "measure"].iter().position(|name| *name == sample.phase);
-        self.workers[worker].samples[phase.unwrap_or(3)].push((sample, latency));
+        let phase = phase.unwrap_or(3);
+        let given = &mut self.workers[worker];
+        if phase == 0 && self.phase == 0 && given.samples[0].len() < self.made {
+            // It was ready before others and gave nothing while it waited for them: this is of now.
+            let before = given.samples[0].last().map_or(0, |(sample, _)| sample.connections);
+            let held = Sample { connections: before, ..Sample::default() };
+            given.samples[0].resize(self.made, (held, Latency::default()));
+        }
+        given.samples[phase].push((sample, latency));
+        self.take()
+    }
+
+    /// A process is ready and gives nothing until all are, or no longer so.
+    pub(crate) fn waits(&mut self, worker: usize, waits: bool) -> Vec<(Sample, Latency)> {
+        self.workers[worker].waits = waits;
         self.take()
     }
 
@@ -148,13 +165,16 @@ impl Samples {
         let mut out = Vec::new();
         while self.phase < PHASES.len() {
             let (phase, at) = (self.phase, self.made);
-            let complete = |given: &Given| given.passed > phase || given.samples[phase].len() > at;
+            let complete =
+                |given: &Given| given.passed > phase || given.waits || given.samples[phase].len() > at;
             if !self.workers.iter().all(complete) {
                 break;
             }
             if self.workers.iter().any(|given| given.samples[phase].len() > at) {
                 out.push(self.make(phase, at));
                 self.made += 1;
+            } else if self.workers.iter().any(|given| given.passed <= phase) {
+                break;
             } else {
                 (self.phase, self.made) = (phase + 1, 0);
             }

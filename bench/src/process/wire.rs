@@ -24,9 +24,15 @@ pub(super) enum Order {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Event {
     /// Its connections are ready or have failed; it waits for [`Order::Go`].
-    Connected { ready: u64, failed: u64 },
+    Connected {
+        ready: u64,
+        failed: u64,
+    },
     Phase(Phase),
-    Sample { sample: Sample, latency: Latency },
+    Sample {
+        sample: Sample,
+        latency: Latency,
+    },
     /// The last: what came of it.
     Done(Box<Result<Tally, String>>),
 }

@@ -221,7 +221,8 @@ impl Groups<'_> {
         let (publishers, receivers) = (args.publishers as usize, u64::from(args.subscribers));
         let groups = if args.wildcard { 1 } else { publishers };
         let clients = publishers / groups;
-        let filter = |group| if args.wildcard { "broadcast/+".to_owned() } else { format!("broadcast/{group}") };
+        let filter =
+            |group| if args.wildcard { "broadcast/+".to_owned() } else { format!("broadcast/{group}") };
         let filters = (0..groups).map(|group| self.hearing(filter(group), 1 + group, Hears::All)).collect();
         self.add("sub", args.subscribers as usize, Spread::Divide, filters, None);
         for group in 0..groups {
@@ -239,8 +240,7 @@ impl Groups<'_> {
         self.add("sub", args.subscribers as usize, Spread::On(0), vec![filter], None);
         let (clients, topic) = (args.publishers as usize, &args.topic);
         let rate = self.common.rate;
-        let publish =
-            self.publishing(&Publishing { topic, streams: clients, clients, rate, receivers: 1 });
+        let publish = self.publishing(&Publishing { topic, streams: clients, clients, rate, receivers: 1 });
         self.add("pub", clients, Spread::Divide, Vec::new(), publish);
     }
 
@@ -266,7 +266,8 @@ impl Groups<'_> {
         self.groups[1].reconnect_s = (args.reconnect > 0.0).then_some(args.reconnect);
         if commands > 0.0 {
             let (topic, clients) = ("devices/{n}/command", COMMANDERS.min(locks));
-            let publishing = Publishing { topic, streams: locks, clients, rate: Some(commands), receivers: 1 };
+            let publishing =
+                Publishing { topic, streams: locks, clients, rate: Some(commands), receivers: 1 };
             let publish = self.publishing(&publishing);
             self.add("cmd", clients, Spread::On(0), Vec::new(), publish);
         }
@@ -275,8 +276,7 @@ impl Groups<'_> {
     fn stream(&mut self, args: &Stream) {
         let (clients, topic) = (args.publishers as usize, &args.topic);
         let rate = self.common.rate;
-        let publish =
-            self.publishing(&Publishing { topic, streams: clients, clients, rate, receivers: 0 });
+        let publish = self.publishing(&Publishing { topic, streams: clients, clients, rate, receivers: 0 });
         self.add("pub", clients, Spread::Divide, Vec::new(), publish);
     }
 }

@@ -27,11 +27,25 @@ struct Case {
 
 /// Numbers of clients, and rates a second, before they are scaled.
 enum Kind {
-    Conn { connections: u32, ramp: f64 },
+    Conn {
+        connections: u32,
+        ramp: f64,
+    },
     /// Each publisher has a topic that every subscriber subscribes to.
-    Fanout { publishers: u32, subscribers: u32, rate: f64 },
-    P2p { pairs: u32, rate: f64 },
-    Shared { publishers: u32, subscribers: u32, rate: f64 },
+    Fanout {
+        publishers: u32,
+        subscribers: u32,
+        rate: f64,
+    },
+    P2p {
+        pairs: u32,
+        rate: f64,
+    },
+    Shared {
+        publishers: u32,
+        subscribers: u32,
+        rate: f64,
+    },
 }
 
 const CASES: [Case; 7] = [
@@ -80,6 +94,23 @@ pub(super) fn list() -> String {
         let _ = writeln!(out, "{:<27}{}", case.name, case.text);
     }
     out
+}
+
+/// The case's name as the suite writes it; as the user does if there is none.
+pub(super) fn name(args: &Omb) -> &str {
+    let name = args.name.as_deref().unwrap_or_default();
+    CASES.iter().find(|case| case.name.eq_ignore_ascii_case(name)).map_or(name, |case| case.name)
+}
+
+/// The version of MQTT that a scenario speaks.
+pub(super) fn version(scenario: &Scenario) -> Version {
+    match scenario {
+        Scenario::Omb(args) => match self::scenario(args) {
+            Ok(scenario) => scenario.common().version(),
+            Err(_) => args.common.version(),
+        },
+        _ => scenario.common().version(),
+    }
 }
 
 /// A case as the scenario that it is. Options given by the user win over the suite's.

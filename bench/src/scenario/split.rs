@@ -20,7 +20,8 @@ pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String
     let whole = &draft.plan;
     let clients: usize = whole.groups.iter().map(|group| group.count).sum();
     let processes = processes.clamp(1, clients.max(1));
-    let here: Vec<bool> = (0..whole.groups.len()).map(|group| is_heard_at_home(draft, group, processes)).collect();
+    let here: Vec<bool> =
+        (0..whole.groups.len()).map(|group| is_heard_at_home(draft, group, processes)).collect();
     for (group, here) in whole.groups.iter().zip(&here) {
         let Some(publish) = &group.publish else { continue };
         let closed = matches!(publish.pace, Pace::Window(_));
