@@ -45,7 +45,8 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
     let plans = split(&draft, common.processes as usize)?;
     descriptors::raise();
     let clients = |plan: &crate::load::plan::Plan| plan.groups.iter().map(|group| group.count).sum::<usize>();
-    descriptors::check(plans.iter().map(clients).max().unwrap_or(0), clients(&draft.plan))?;
+    let held = common.held_clients() as usize;
+    descriptors::check(plans.iter().map(clients).max().unwrap_or(0) + held, clients(&draft.plan) + held)?;
     let kafka = consumer(run.scenario, &draft)?;
     let progress = Progress::new(common.quiet, run.label, &draft.plan.phases);
     let mut watch = Watch::new(run.pid, draft.connecting, progress, kafka);
@@ -78,7 +79,10 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
         samples: std::mem::take(&mut watch.samples),
     };
     if let Some((holding, mut held)) = holding {
-        held.unsubscribe_s = holding.end()?;
+        match holding.end() {
+            Ok(seconds) => held.unsubscribe_s = seconds,
+            Err(error) => watch.progress().say(&format!("they could not be ended: {error}")),
+        }
         outcome.held = Some(held);
     }
     judge(run, &mut outcome);
@@ -156,6 +160,7 @@ fn hold<'a>(run: &Run<'a>, draft: &Draft, watch: &Watch) -> Result<Option<(Holdi
         version: common.version(),
         qos: common.subscribe_qos(),
         count: u64::from(common.held_subscriptions),
+        clients: u64::from(common.held_clients()),
         filter: &common.held_filter,
         run: draft.plan.run,
     };

@@ -15,7 +15,8 @@ pub(super) enum Spread {
 /// The plans of `processes` processes; fewer if there are fewer clients.
 ///
 /// # Errors
-/// A closed window at QoS 0 whose deliveries come to another process: nothing would open it.
+/// A closed window whose deliveries come to another process. Acknowledgements alone would open it, as fast as the broker
+/// takes messages, and whoever hears them would be drowned: that measures queues.
 pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String> {
     let whole = &draft.plan;
     let clients: usize = whole.groups.iter().map(|group| group.count).sum();
@@ -25,9 +26,9 @@ pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String
     for (group, here) in whole.groups.iter().zip(&here) {
         let Some(publish) = &group.publish else { continue };
         let closed = matches!(publish.pace, Pace::Window(_));
-        if closed && publish.qos == 0 && publish.receivers > 0 && !here {
-            return Err("at QoS 0 a window is opened by deliveries, which come to another process here: give --rate, \
-                 --qos 1 or --processes 1"
+        if closed && publish.receivers > 0 && !here {
+            return Err("a closed window is opened by deliveries, which come to another process here: give --rate, or \
+                 --threads instead of --processes"
                 .to_owned());
         }
     }
