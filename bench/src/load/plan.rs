@@ -95,6 +95,15 @@ pub(crate) enum Hears {
     Share,
     /// The streams whose number divided by this many is the subscriber's number (fan-in to several).
     Block(usize),
+    /// Whatever comes, of anybody: each message counts as delivered, and is in no account.
+    Anything,
+}
+
+impl Hears {
+    /// Whether it is streams of this run that come to the subscription.
+    pub(crate) fn is_of_this_run(self) -> bool {
+        !matches!(self, Hears::Nobody | Hears::Anything)
+    }
 }
 
 /// What the clients of a group publish: streams, each with a topic and a sequence of its own.

@@ -71,7 +71,8 @@ pub(crate) struct Pub {
 
 /// Subscribe, hold and count what others publish
 ///
-/// What comes is nobody's in particular: it is counted as foreign, and that is no fault here.
+/// What comes is of nobody in particular, so there is no account and no latency: messages are counted, at what rate
+/// they come and what they cost the broker.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:

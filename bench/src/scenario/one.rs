@@ -15,6 +15,7 @@ use super::{interrupt, omb};
 use crate::load::Tally;
 use crate::load::plan::{Hears, Pace};
 use crate::outcome::{Held, Outcome, Settings, Usage};
+use crate::process::usage::Reading;
 use crate::process::{crew, descriptors, machine, merge};
 
 /// Time for a broker to give back what connections took.
@@ -49,8 +50,8 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
     descriptors::check(plans.iter().map(clients).max().unwrap_or(0) + held, clients(&draft.plan) + held)?;
     let kafka = consumer(run.scenario, &draft)?;
     let progress = Progress::new(common.quiet, run.label, &draft.plan.phases);
+    let holding = hold(run, &draft, &progress)?;
     let mut watch = Watch::new(run.pid, draft.connecting, progress, kafka);
-    let holding = hold(run, &draft, &watch)?;
     let started = SystemTime::now();
     let tallies = crew::run(&plans, &mut watch)?;
     watch.progress().end();
@@ -100,10 +101,6 @@ fn judge(run: &Run<'_>, outcome: &mut Outcome) {
             false => format!("{trouble}; {}", outcome.error),
         };
     }
-    if matches!(run.scenario, Scenario::Sub(_)) {
-        // What comes to it is of nobody's run, and what it is for.
-        outcome.totals.delivered = std::mem::take(&mut outcome.totals.foreign);
-    }
 }
 
 fn name(scenario: &Scenario) -> String {
@@ -149,12 +146,17 @@ fn count_stream(consumer: Consumer, drain_s: f64, tally: &mut Tally) {
     }
 }
 
-fn hold<'a>(run: &Run<'a>, draft: &Draft, watch: &Watch) -> Result<Option<(Holding<'a>, Held)>, String> {
+fn hold<'a>(
+    run: &Run<'a>,
+    draft: &Draft,
+    progress: &Progress,
+) -> Result<Option<(Holding<'a>, Held)>, String> {
     let common = run.scenario.common();
     if common.held_subscriptions == 0 {
         return Ok(None);
     }
-    let rss_before = watch.broker_rss();
+    let memory = || run.pid.map_or(0, |pid| Reading::of(&[pid]).rss);
+    let rss_before = memory();
     let wanted = Wanted {
         address: run.address,
         version: common.version(),
@@ -170,9 +172,9 @@ fn hold<'a>(run: &Run<'a>, draft: &Draft, watch: &Watch) -> Result<Option<(Holdi
         subscribe_s,
         unsubscribe_s: 0.0,
         rss_before,
-        rss: watch.broker_rss(),
+        rss: memory(),
     };
-    watch.progress().say(&format!("{} subscriptions held, made in {subscribe_s:.2} s", held.subscriptions));
+    progress.say(&format!("{} subscriptions held, made in {subscribe_s:.2} s", held.subscriptions));
     Ok(Some((holding, held)))
 }
 
@@ -221,10 +223,9 @@ fn settings(scenario: &Scenario, draft: &Draft, processes: usize) -> Settings {
         processes,
         seed: plan.seed,
     };
-    for (index, group) in plan.groups.iter().enumerate() {
+    for group in &plan.groups {
         let hears = group.subscribe.iter().any(|subscription| subscription.hears != Hears::Nobody);
-        let takes_anything = matches!(scenario, Scenario::Sub(_)) && index < draft.idle_from;
-        if hears || takes_anything {
+        if hears {
             settings.subscribers += group.count;
         } else if group.publish.is_none() {
             settings.idle += group.count;

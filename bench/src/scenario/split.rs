@@ -66,7 +66,7 @@ fn is_heard_at_home(draft: &Draft, of: usize, processes: usize) -> bool {
     }
     let publisher = &draft.plan.groups[of];
     let hearing = draft.plan.groups.iter().zip(&draft.spread).flat_map(|(group, spread)| {
-        let heard = group.subscribe.iter().filter(|it| it.of == of && it.hears != Hears::Nobody);
+        let heard = group.subscribe.iter().filter(|it| it.of == of && it.hears.is_of_this_run());
         heard.map(move |subscription| (group, spread, subscription.hears))
     });
     let mut hearing = hearing;

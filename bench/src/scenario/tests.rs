@@ -138,7 +138,7 @@ fn plans() {
         ("conn --connections 5", "con×5"),
         ("conn --connections 5 --subscribe", "con×5 devices/{n}/command=Nobody"),
         ("pub --publishers 5 --topics 50", "pub×5 > devices/{n}/state×50 ×0 w16"),
-        ("sub --subscribers 2 --filter a/#", "sub×2 a/#=Nobody"),
+        ("sub --subscribers 2 --filter a/#", "sub×2 a/#=Anything"),
         ("p2p --pairs 3 --topic {n}", "sub×3 {n}=Same; pub×3 > {n}×3 ×1 w16"),
         (
             "p2p --pairs 3 --rate 30 --idle 2",
@@ -243,7 +243,9 @@ fn every_client_is_in_one_process_and_pairs_and_groups_stay_together() {
         let draft = plan(&line).expect("a plan");
         let plans = split(&draft, processes as usize).expect("parts");
         let name = format!("{line} in {processes}");
-        assert_eq!(plans.len() as u64, processes, "{name}");
+        // None has nothing to do if that can be helped.
+        let all: usize = draft.plan.groups.iter().map(|group| group.count).sum();
+        assert_eq!(plans.len(), all.min(processes as usize), "{name}");
         let mut found = BTreeMap::new();
         for plan in &plans {
             found.extend(clients(plan));
@@ -272,7 +274,10 @@ fn check_part(name: &str, plan: &Plan, group: &crate::load::plan::Group, whole: 
             Hears::Share => {
                 assert!(group.count == 0 || group.count == whole.count, "{name}: a divided group")
             }
-            Hears::Same if here => assert_eq!((group.first, group.count), (of.first, of.count), "{name}"),
+            // One process has everything; of several each has its pairs.
+            Hears::Same if here && group.count < whole.count => {
+                assert_eq!((group.first, group.count), (of.first, of.count), "{name}")
+            }
             Hears::All if here && of.count > 0 => {
                 assert_eq!(group.count, whole.count, "{name}: deliveries elsewhere")
             }
