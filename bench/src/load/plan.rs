@@ -74,7 +74,7 @@ pub(crate) struct Group {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Subscription {
-    /// `{n}` is the client's number, `{run}` the run.
+    /// `{n}` is the client's number, `{n/5}` that divided by 5, `{run}` the run.
     pub filter: String,
     pub qos: u8,
     /// Index, in the plan's groups, of the group whose streams come to it.
@@ -113,7 +113,7 @@ pub(crate) struct Publish {
     pub streams: usize,
     /// Clients of this group in all processes.
     pub of: usize,
-    /// `{n}` is the stream's number, `{run}` the run.
+    /// `{n}` is the stream's number, `{n/5}` that divided by 5, `{run}` the run.
     pub topic: String,
     pub qos: u8,
     pub retain: bool,

@@ -186,30 +186,29 @@ impl Groups<'_> {
         self.add("pub", clients, Spread::Divide, Vec::new(), publish);
     }
 
-    /// A group of one subscriber and a group of its publishers for each block. With one block the topics are those of
-    /// the other scenarios.
+    /// Subscriber `n` hears the `n`th block of publishers. With one block the topics are those of the other scenarios.
     fn fanin(&mut self, args: &Fanin) -> Result<(), String> {
-        let (publishers, blocks) = (args.publishers as usize, args.subscribers as usize);
-        if blocks > publishers {
-            return Err(format!("{blocks} subscribers cannot share {publishers} publishers"));
+        let (clients, blocks) = (args.publishers as usize, args.subscribers as usize);
+        if !clients.is_multiple_of(blocks) {
+            return Err(format!("{clients} publishers cannot be divided evenly among {blocks} subscribers"));
         }
-        let prefix = |block| if blocks == 1 { "devices".to_owned() } else { format!("devices/{block}") };
-        for block in 0..blocks {
-            let topic = if args.same_topic { "all" } else { "+" };
-            let filter = format!("{}/{topic}/state", prefix(block));
-            let filter = self.hearing(filter, blocks + block, Hears::All);
-            self.add(&numbered("sub", block, blocks), 1, Spread::On(block), vec![filter], None);
-        }
-        for block in 0..blocks {
-            let clients = (block + 1) * publishers / blocks - block * publishers / blocks;
-            let topic = format!("{}/{}/state", prefix(block), if args.same_topic { "all" } else { "{n}" });
-            let rate = self.common.rate.map(|rate| rate * clients as f64 / publishers as f64);
-            let publishing = Publishing { topic: &topic, streams: clients, clients, rate, receivers: 1 };
-            let publish = self.publishing(&publishing);
-            // With one block all its publishers in one process would leave the others nothing to do.
-            let spread = if blocks == 1 { Spread::Divide } else { Spread::On(block) };
-            self.add(&numbered("pub", block, blocks), clients, spread, Vec::new(), publish);
-        }
+        let width = clients / blocks;
+        let (own, heard) = if args.same_topic { ("all", "all") } else { ("{n}", "+") };
+        let (topic, filter, hears) = match blocks {
+            1 => (format!("devices/{own}/state"), format!("devices/{heard}/state"), Hears::All),
+            _ => (
+                format!("devices/{{n/{width}}}/{own}/state"),
+                format!("devices/{{n}}/{heard}/state"),
+                Hears::Block(width),
+            ),
+        };
+        let filter = self.hearing(filter, 1, hears);
+        self.add("sub", blocks, if blocks == 1 { Spread::On(0) } else { Spread::Divide }, vec![filter], None);
+        let rate = self.common.rate;
+        let publish =
+            self.publishing(&Publishing { topic: &topic, streams: clients, clients, rate, receivers: 1 });
+        let spread = if blocks == 1 { Spread::Divide } else { Spread::Blocks(width) };
+        self.add("pub", clients, spread, Vec::new(), publish);
         Ok(())
     }
 

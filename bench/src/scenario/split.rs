@@ -8,6 +8,8 @@ use crate::load::plan::{Hears, Pace, Plan};
 pub(super) enum Spread {
     /// In equal parts, by number.
     Divide,
+    /// The same, by blocks of so many that stay whole.
+    Blocks(usize),
     /// Whole, to the process with this number (modulo their number).
     On(usize),
 }
@@ -54,6 +56,10 @@ pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String
 fn part(spread: Spread, count: usize, process: usize, processes: usize) -> (usize, usize) {
     match spread {
         Spread::Divide => (process * count / processes, (process + 1) * count / processes),
+        Spread::Blocks(width) => {
+            let (first, end) = part(Spread::Divide, count.div_ceil(width), process, processes);
+            (count.min(first * width), count.min(end * width))
+        }
         Spread::On(home) if home % processes == process => (0, count),
         Spread::On(_) => (0, 0),
     }
@@ -75,6 +81,10 @@ fn is_heard_at_home(draft: &Draft, of: usize, processes: usize) -> bool {
         (Spread::Divide, Spread::Divide) => {
             let streams = publisher.publish.as_ref().map_or(0, |publish| publish.streams);
             hears == Hears::Same && group.count == publisher.count && streams == publisher.count
+        }
+        // The blocks are divided as those are who hear them.
+        (Spread::Blocks(width), Spread::Divide) => {
+            hears == Hears::Block(width) && group.count * width == publisher.count
         }
         _ => false,
     })

@@ -91,12 +91,12 @@ fn what_does_not_go_together_is_said_before_anything_runs() {
         ("p2p --broker 192.0.2.1:1", Err("--allow-remote")),
         ("p2p --broker 192.0.2.1:1 --allow-remote", Ok(())),
         ("p2p --broker 127.0.0.1", Err("--broker 127.0.0.1")),
-        ("fanin --subscribers 5 --publishers 4", Err("5 subscribers cannot share 4 publishers")),
+        ("fanin --subscribers 5 --publishers 4", Err("4 publishers cannot be divided evenly among 5")),
         ("omb p2p-1K", Err("sharedsub-50K-500-50K-50K")),
         ("fanin --processes 2", Err("--rate")),
         ("fanin --processes 2 --rate 5", Ok(())),
         ("fanin --processes 2 --count 5", Err("--rate")),
-        ("fanin --processes 2 --subscribers 4", Ok(())),
+        ("fanin --processes 3 --subscribers 4", Ok(())),
         ("fanout --processes 2", Err("--rate")),
         ("shared --processes 2", Err("--rate")),
         ("p2p --processes 2 --qos 0", Ok(())),
@@ -150,9 +150,8 @@ fn plans() {
             "sub×1 devices/all/state=All; pub×9 > devices/all/state×9 ×1 w16",
         ),
         (
-            "fanin --publishers 5 --subscribers 2 --rate 10",
-            "s0×1 devices/0/+/state=All; s1×1 devices/1/+/state=All; p0×2 > devices/0/{n}/state×2 ×1 4/s w64; \
-             p1×3 > devices/1/{n}/state×3 ×1 6/s w64",
+            "fanin --publishers 6 --subscribers 2 --rate 10",
+            "sub×2 devices/{n}/+/state=Block(3); pub×6 > devices/{n/3}/{n}/state×6 ×1 10/s w64",
         ),
         ("fanout --subscribers 7", "sub×7 broadcast/0=All; pub×1 > broadcast/0×1 ×7 w16"),
         (
@@ -229,7 +228,7 @@ fn every_client_is_in_one_process_and_pairs_and_groups_stay_together() {
     let lines = [
         "p2p --pairs N",
         "fanin --publishers N --rate 100",
-        "fanin --publishers N --subscribers 3",
+        "fanin --publishers N0 --subscribers 10",
         "fanout --subscribers N --publishers 3 --rate 10",
         "shared --publishers N --rate 10",
         "fleet --locks N",
@@ -277,6 +276,10 @@ fn check_part(name: &str, plan: &Plan, group: &crate::load::plan::Group, whole: 
             // One process has everything; of several each has its pairs.
             Hears::Same if here && group.count < whole.count => {
                 assert_eq!((group.first, group.count), (of.first, of.count), "{name}")
+            }
+            Hears::Block(width) => {
+                assert!(here, "{name}");
+                assert_eq!((group.first * width, group.count * width), (of.first, of.count), "{name}");
             }
             Hears::All if here && of.count > 0 => {
                 assert_eq!(group.count, whole.count, "{name}: deliveries elsewhere")
