@@ -86,12 +86,12 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
         }
         outcome.held = Some(held);
     }
-    judge(run, &mut outcome);
+    judge(&mut outcome);
     Ok(outcome)
 }
 
 /// What the account does not say by itself.
-fn judge(run: &Run<'_>, outcome: &mut Outcome) {
+fn judge(outcome: &mut Outcome) {
     let dead = outcome.broker.as_ref().is_some_and(|broker| !broker.alive);
     let troubles =
         [(dead, "the broker's process has ended"), (interrupt::requested(), "ended early by the user")];
