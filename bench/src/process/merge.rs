@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::load::Tally;
 use crate::load::plan::Plan;
-use crate::load::{Phase, Tally};
 use crate::outcome::{Latency, Sample, Totals};
 
 /// All tallies as one, with what is lost: only who has all of them can say.
@@ -115,14 +115,15 @@ pub(crate) struct Samples {
 #[derive(Debug, Default)]
 struct Given {
     /// By phase.
-    samples: [Vec<(Sample, Latency)>; 4],
+    samples: [Vec<(Sample, Latency)>; PHASES],
     /// Phases behind it: it gives nothing more for them.
     passed: usize,
     /// It is ready and waits for others.
     waits: bool,
 }
 
-const PHASES: [Phase; 4] = [Phase::Connect, Phase::Warmup, Phase::Measure, Phase::Drain];
+/// Connect, warm-up, measure, drain.
+const PHASES: usize = 4;
 
 impl Samples {
     pub(crate) fn new(workers: usize) -> Samples {
@@ -140,6 +141,8 @@ impl Samples {
             given.samples[0].resize(self.made, (held, Latency::default()));
         }
         given.samples[phase].push((sample, latency));
+        // Samples come in order, though behind the news that the next phase has begun.
+        given.passed = given.passed.max(phase);
         self.take()
     }
 
@@ -149,21 +152,15 @@ impl Samples {
         self.take()
     }
 
-    /// A process has come to a phase.
-    pub(crate) fn reached(&mut self, worker: usize, phase: Phase) -> Vec<(Sample, Latency)> {
-        self.workers[worker].passed = PHASES.iter().position(|known| *known == phase).unwrap_or(0);
-        self.take()
-    }
-
     /// A process gives no more of anything.
     pub(crate) fn ended(&mut self, worker: usize) -> Vec<(Sample, Latency)> {
-        self.workers[worker].passed = PHASES.len();
+        self.workers[worker].passed = PHASES;
         self.take()
     }
 
     fn take(&mut self) -> Vec<(Sample, Latency)> {
         let mut out = Vec::new();
-        while self.phase < PHASES.len() {
+        while self.phase < PHASES {
             let (phase, at) = (self.phase, self.made);
             let complete =
                 |given: &Given| given.passed > phase || given.waits || given.samples[phase].len() > at;

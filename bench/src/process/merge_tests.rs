@@ -112,7 +112,7 @@ fn sample(phase: &str, at_s: f64, delivered: u64, connections: u64) -> (Sample, 
 fn samples_of_all_become_one() {
     let mut samples = Samples::new(2);
     let mut made = Vec::new();
-    let mut add = |samples: &mut Samples, worker, (sample, latency)| {
+    let add = |samples: &mut Samples, worker, (sample, latency)| {
         samples.add(worker, sample, latency).into_iter().map(|(sample, _)| sample).collect::<Vec<_>>()
     };
     made.extend(add(&mut samples, 0, sample("connect", 1.0, 0, 10)));
@@ -125,9 +125,7 @@ fn samples_of_all_become_one() {
     samples.waits(1, false);
     made.extend(add(&mut samples, 0, sample("connect", 3.5, 0, 30)));
     made.extend(add(&mut samples, 1, sample("connect", 3.5, 0, 5)));
-    samples.reached(0, Phase::Measure);
     made.extend(add(&mut samples, 0, sample("measure", 4.5, 3, 30)));
-    samples.reached(1, Phase::Measure);
     made.extend(add(&mut samples, 1, sample("measure", 4.6, 4, 4)));
     made.extend(add(&mut samples, 1, sample("measure", 5.6, 9, 4)));
     assert_eq!(made.last().map(|sample| sample.delivered), Some(7), "the other has not given its second");

@@ -24,7 +24,7 @@ use crate::load::payload::Stamp;
 use crate::outcome::{Latency, Sample};
 
 /// How long Kafka may not answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of records in one answer.
 const FETCH_BYTES: i32 = 8 << 20;
 /// How long an answer without records may take.
