@@ -116,3 +116,18 @@ impl Client {
         self.input = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small_and_has_no_buffers() {
+        assert!(size_of::<Client>() <= 112, "{}", size_of::<Client>());
+        let mut client = Client::new(0, 0, 0);
+        client.output.extend_from_slice(b"CONNECT");
+        client.input.extend_from_slice(b"CONN");
+        client.shrink();
+        assert_eq!((client.output.capacity(), client.input.capacity()), (0, 0));
+    }
+}

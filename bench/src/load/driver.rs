@@ -64,6 +64,12 @@ fn plan(row: &str, port: u16) -> Plan {
         "fanin" => (1, hears("devices/+/state", Hears::All), 500, Pace::Window(4)),
         "shared" => (4, hears("$share/g/devices/+/state", Hears::Share), 500, Pace::Window(4)),
         "fanout" => (1000, hears("broadcast/0", Hears::All), 1, Pace::Window(8)),
+        "idle" => (
+            number("ENGINE_IDLE", 10_000.0) as usize,
+            hears("devices/{n}/command", Hears::Nobody),
+            1,
+            rate(1.0),
+        ),
         "pubonly" => (0, hears("none", Hears::Nobody), 500, Pace::Window(16)),
         "fleet" => (4, hears("$share/g/devices/+/state", Hears::Share), 5000, rate(8000.0)),
         "rate" => (250, hears(topic, Hears::Same), 250, rate(10000.0)),
@@ -71,7 +77,7 @@ fn plan(row: &str, port: u16) -> Plan {
     };
     let receivers = match kind {
         "fanout" => 1000,
-        "pubonly" => 0,
+        "pubonly" | "idle" => 0,
         _ => 1,
     };
     let topic = if kind == "fanout" { "broadcast/{n}" } else { topic };

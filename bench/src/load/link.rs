@@ -102,7 +102,7 @@ impl Counters {
     }
 }
 
-/// Whether anything is under way; written at the end of a turn when somebody waits for that.
+/// Whether anything is under way; written by the worker between two turns, while somebody waits for that.
 #[derive(Default)]
 pub(super) struct Progress {
     /// Deliveries in this process expected of what this worker sent.
@@ -113,7 +113,7 @@ pub(super) struct Progress {
     pub(super) open: AtomicU64,
     /// When something last came (ns).
     pub(super) last: AtomicU64,
-    /// Turns of which the above is the end: changes while nothing may be concluded.
+    /// How often the above was written.
     pub(super) turns: AtomicU64,
 }
 

@@ -148,7 +148,7 @@ impl Publisher {
             pings: VecDeque::new(),
             due: VecDeque::new(),
             turn: 0,
-            seen: 0,
+            seen: u64::MAX,
             still: 0,
         }
     }

@@ -168,9 +168,13 @@ impl Lead<'_> {
 
     /// Waits for what is under way.
     fn drain(&mut self) {
-        let end = now_ns().saturating_add(ns(self.plan.phases.drain_s));
-        while now_ns() < end && !self.is_complete(now_ns()) {
-            if self.control.interrupted() && self.plan.phases.drain_s > 1.0 && now_ns() + SECOND > end {
+        let begin = now_ns();
+        loop {
+            let waited = now_ns() - begin;
+            // Who interrupts wants to see the end.
+            let most = ns(self.plan.phases.drain_s);
+            let most = if self.control.interrupted() { most.min(SECOND) } else { most };
+            if waited >= most || self.is_complete(begin + waited) {
                 break;
             }
             self.listen(TICK / 4);

@@ -137,7 +137,7 @@ impl Drop for Broker {
 }
 
 fn hits(every: u64, number: u64) -> bool {
-    every > 0 && number % every == 0
+    every > 0 && number.is_multiple_of(every)
 }
 
 fn serve(id: u64, mut stream: TcpStream, state: &Mutex<State>, end: &AtomicBool) {

@@ -14,6 +14,8 @@ use crate::outcome::Latency;
 
 /// How often it is looked whose PINGREQ is due.
 const PING_TICK: u64 = 50_000_000;
+/// How often it is told what is under way, to one who waits for that.
+const PROGRESS_TICK: u64 = 5_000_000;
 
 /// When what has to be done.
 pub(super) struct Clockwork {
@@ -45,6 +47,7 @@ pub(super) struct Clockwork {
     behind: u64,
     /// Somebody waits until nothing is under way.
     pub(super) watched: bool,
+    shown_at: u64,
     counted: bool,
 }
 
@@ -74,6 +77,7 @@ impl Clockwork {
             seconds: 0.0,
             behind: 0,
             watched: counted,
+            shown_at: 0,
             counted,
         };
         if plan.connect.keep_alive_s > 0 {
@@ -272,7 +276,14 @@ impl Worker<'_> {
         }
     }
 
+    /// Tells what is under way, if it has not just done so.
     pub(super) fn show_progress(&mut self) {
+        let clockwork = &mut self.clockwork;
+        if self.now < clockwork.shown_at + PROGRESS_TICK {
+            clockwork.next = clockwork.next.min(clockwork.shown_at + PROGRESS_TICK);
+            return;
+        }
+        clockwork.shown_at = self.now;
         let progress = &self.links[self.number].progress;
         let sum = |of: fn(&Publisher) -> u64| self.publishers.iter().map(of).sum::<u64>();
         let unsent =
