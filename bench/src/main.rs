@@ -29,6 +29,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")]
 enum Command {
     #[command(flatten)]
     Scenario(scenario::Scenario),
@@ -67,6 +68,9 @@ mod tests {
         Cli::command().debug_assert();
         let cases = [
             ("drill", true),
+            ("p2p --pairs 5 --qos 2", true),
+            ("worker", true),
+            ("worker 1", false),
             ("drill --broker target/release/millrace --kills 10 --publishers 4", true),
             ("drill --seconds-between 0.5 --qos 2 --window 1 --rate 0 --data d --seed 7", true),
             ("drill --kills 0", true),

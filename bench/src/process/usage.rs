@@ -101,6 +101,12 @@ impl Reading {
         }
     }
 
+    /// Lets the peak of a process's memory count from now on, where the system allows it: it is of this run then, and not
+    /// of what the process did before.
+    pub(crate) fn forget_peak(pid: u32) {
+        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.alive > 0
     }
@@ -199,6 +205,10 @@ mod tests {
         };
         assert!(used.user_s + used.system_s > 0.1 && used.alive && used.threads >= 1, "{used:?}");
         assert!(used.rss >= 16 << 20 && used.rss_peak >= used.rss, "{used:?}");
+        drop(memory);
+        Reading::forget_peak(ours[0]);
+        let later = Reading::of(&ours);
+        assert!(later.rss_peak < used.rss_peak, "{later:?}");
         let nobody = Reading::of(&[u32::MAX]);
         assert!(!nobody.is_alive() && nobody.rss == 0, "{nobody:?}");
     }

@@ -1,8 +1,10 @@
 //! The scenarios as commands, each with what is its own beside [`Common`].
+//!
+//! People write `{i}` for a number where plans have `{n}`: clap prints a new line for the latter.
 
 use clap::{Args, Subcommand};
 
-use super::options::{Common, numbered, positive, seconds};
+use super::options::{Common, filter, numbered, positive, seconds};
 
 /// A scenario with its options.
 #[derive(Debug, Clone, Subcommand)]
@@ -36,7 +38,7 @@ pub(crate) struct Conn {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count())]
     pub(crate) connections: u32,
-    /// Each subscribes to a filter of its own, devices/{n}/command
+    /// Each subscribes to a filter of its own, devices/{i}/command
     #[arg(long)]
     pub(crate) subscribe: bool,
     /// All at once: short for --at-once as many as there are
@@ -54,7 +56,7 @@ pub(crate) struct Conn {
 #[command(after_help = "\
 Examples:
   millrace-bench pub --publishers 500 --qos 1
-  millrace-bench pub --publishers 200 --window 64 --topic 'devices/{n}/state'")]
+  millrace-bench pub --publishers 200 --window 64 --topic 'devices/{i}/state'")]
 pub(crate) struct Pub {
     /// Publishing clients
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count())]
@@ -62,8 +64,8 @@ pub(crate) struct Pub {
     /// Topics in all; publishers have them in turn [default: as many as publishers]
     #[arg(long, value_name = "N", value_parser = count())]
     pub(crate) topics: Option<u32>,
-    /// Topic; {n} is its number
-    #[arg(long, value_name = "TOPIC", default_value = "devices/{n}/state", value_parser = numbered)]
+    /// Topic; {i} is its number
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{i}/state", value_parser = numbered)]
     pub(crate) topic: String,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -76,13 +78,13 @@ pub(crate) struct Pub {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  millrace-bench sub --subscribers 100 --filter 'devices/{n}/state' --duration 60")]
+  millrace-bench sub --subscribers 100 --filter 'devices/{i}/state' --duration 60")]
 pub(crate) struct Sub {
     /// Subscribing clients
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count())]
     pub(crate) subscribers: u32,
-    /// Filter; {n} is the client's number
-    #[arg(long, value_name = "FILTER", default_value = "devices/{n}/state")]
+    /// Filter; {i} is the client's number
+    #[arg(long, value_name = "FILTER", default_value = "devices/{i}/state", value_parser = filter)]
     pub(crate) filter: String,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -99,8 +101,8 @@ pub(crate) struct P2p {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count())]
     pub(crate) pairs: u32,
-    /// Topic; {n} is the pair's number
-    #[arg(long, value_name = "TOPIC", default_value = "devices/{n}/state", value_parser = numbered)]
+    /// Topic; {i} is the pair's number
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{i}/state", value_parser = numbered)]
     pub(crate) topic: String,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -161,10 +163,10 @@ pub(crate) struct Shared {
     /// Members of the group
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = count())]
     pub(crate) subscribers: u32,
-    /// Topic; {n} is the publisher's number
-    #[arg(long, value_name = "TOPIC", default_value = "devices/{n}/state", value_parser = numbered)]
+    /// Topic; {i} is the publisher's number
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{i}/state", value_parser = numbered)]
     pub(crate) topic: String,
-    /// Filter behind $share/NAME/; it must match what is published [default: the topic with + for {n}]
+    /// Filter behind $share/NAME/; it must match what is published [default: the topic with + for {i}]
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
     /// Name of the group, as in $share/NAME/devices/+/state
@@ -176,7 +178,7 @@ pub(crate) struct Shared {
 
 /// A fleet of smart locks and its back end
 ///
-/// Every lock publishes its state to devices/{n}/state once a minute and subscribes to devices/{n}/command; the back
+/// Every lock publishes its state to devices/{i}/state once a minute and subscribes to devices/{i}/command; the back
 /// end hears all states by a shared subscription and sends commands; locks lose their connection and come back.
 /// --rate sets the states of all locks a second instead of the minute.
 #[derive(Args, Clone, Debug)]
@@ -207,7 +209,7 @@ pub(crate) struct Fleet {
 
 /// From PUBLISH to a consumer of Kafka: latency end to end, and whether every message came once
 ///
-/// The broker must put what is published to devices/{n}/state into the Kafka topic, as the value that its hooks write:
+/// The broker must put what is published to devices/{i}/state into the Kafka topic, as the value that its hooks write:
 /// JSON with the payload in base64. A consumer of our own reads the topic from its end at the start.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -223,8 +225,8 @@ pub(crate) struct Stream {
     /// Topic of Kafka that the broker writes to; it must be there
     #[arg(long, value_name = "TOPIC", default_value = "message_state")]
     pub(crate) stream: String,
-    /// Topic that is published to; {n} is the publisher's number
-    #[arg(long, value_name = "TOPIC", default_value = "devices/{n}/state", value_parser = numbered)]
+    /// Topic that is published to; {i} is the publisher's number
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{i}/state", value_parser = numbered)]
     pub(crate) topic: String,
     #[command(flatten)]
     pub(crate) common: Common,

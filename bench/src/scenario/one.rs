@@ -19,9 +19,9 @@ use crate::process::usage::Reading;
 use crate::process::{crew, descriptors, machine, merge};
 
 /// Time for a broker to give back what connections took.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Its memory has settled when it has not changed for so long.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What is to be run.
 pub(super) struct Run<'a> {

@@ -110,8 +110,8 @@ pub(crate) struct Common {
     /// Clients that hold them in equal parts; brokers limit the subscriptions of one [default: one for each 1,000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Connections")]
     pub(crate) held_clients: Option<u32>,
-    /// Filter of the held subscriptions; {n} is the number of each
-    #[arg(long, value_name = "FILTER", default_value = "held/{n}/command", value_parser = numbered, help_heading = "Connections")]
+    /// Filter of the held subscriptions; {i} is the number of each
+    #[arg(long, value_name = "FILTER", default_value = "held/{i}/command", value_parser = numbered, help_heading = "Connections")]
     pub(crate) held_filter: String,
 
     /// Threads of each process of the generator
@@ -221,10 +221,19 @@ fn interval(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number of seconds from 0.01 to 3,600".to_owned())
 }
 
-/// A topic or filter in which `{n}` stands as a level of its own, so that numbers cannot run into each other.
+/// A topic or filter in which the number stands as a level of its own, so that numbers cannot run into each other.
 pub(super) fn numbered(text: &str) -> Result<String, String> {
+    let text = filter(text)?;
     match text.split('/').any(|level| level == "{n}") {
-        true => Ok(text.to_owned()),
-        false => Err("{n} must be one of its levels, as in a/{n}/b".to_owned()),
+        true => Ok(text),
+        false => Err("{i} must be one of its levels, as in a/{i}/b".to_owned()),
+    }
+}
+
+/// What people write as plans have it.
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    match text.is_empty() {
+        false => Ok(text.replace("{i}", "{n}")),
+        true => Err("a topic or filter has at least one character [MQTT-4.7.3-1]".to_owned()),
     }
 }

@@ -40,6 +40,8 @@ fn lines() {
         ("conn --churn 0", false),
         ("pub --publishers 5 --topics 100 --qos 2 --retain", true),
         ("pub --topic a/b", false),
+        ("pub --topic a/{i}", true),
+        ("sub --filter=", false),
         ("pub --topic a{n}", false),
         ("sub --filter #", true),
         ("p2p --qos 3", false),
@@ -109,7 +111,7 @@ fn what_does_not_go_together_is_said_before_anything_runs() {
         match expected {
             Ok(()) => assert!(result.is_ok(), "{line}: {result:?}"),
             Err(text) => {
-                assert!(result.as_ref().is_err_and(|error| error.contains(text)), "{line}: {result:?}")
+                assert!(result.as_ref().is_err_and(|error| error.contains(text)), "{line}: {result:?}");
             }
         }
     }
@@ -139,7 +141,7 @@ fn plans() {
         ("conn --connections 5 --subscribe", "con×5 devices/{n}/command=Nobody"),
         ("pub --publishers 5 --topics 50", "pub×5 > devices/{n}/state×50 ×0 w16"),
         ("sub --subscribers 2 --filter a/#", "sub×2 a/#=Anything"),
-        ("p2p --pairs 3 --topic {n}", "sub×3 {n}=Same; pub×3 > {n}×3 ×1 w16"),
+        ("p2p --pairs 3 --topic {i}", "sub×3 {n}=Same; pub×3 > {n}×3 ×1 w16"),
         (
             "p2p --pairs 3 --rate 30 --idle 2",
             "sub×3 devices/{n}/state=Same; pub×3 > devices/{n}/state×3 ×1 30/s w64; idl×2 devices/idle-{n}/command=Nobody",
@@ -271,20 +273,32 @@ fn check_part(name: &str, plan: &Plan, group: &crate::load::plan::Group, whole: 
         let here = of.publish.as_ref().is_some_and(|publish| publish.receivers_here);
         match subscription.hears {
             Hears::Share => {
-                assert!(group.count == 0 || group.count == whole.count, "{name}: a divided group")
+                assert!(group.count == 0 || group.count == whole.count, "{name}: a divided group");
             }
             // One process has everything; of several each has its pairs.
             Hears::Same if here && group.count < whole.count => {
-                assert_eq!((group.first, group.count), (of.first, of.count), "{name}")
+                assert_eq!((group.first, group.count), (of.first, of.count), "{name}");
             }
             Hears::Block(width) => {
                 assert!(here, "{name}");
                 assert_eq!((group.first * width, group.count * width), (of.first, of.count), "{name}");
             }
             Hears::All if here && of.count > 0 => {
-                assert_eq!(group.count, whole.count, "{name}: deliveries elsewhere")
+                assert_eq!(group.count, whole.count, "{name}: deliveries elsewhere");
             }
             _ => {}
         }
+    }
+}
+
+#[test]
+fn help_shows_what_is_to_be_written() {
+    use clap::CommandFactory;
+    // What clap takes for a new line would tear texts and examples apart.
+    for command in Line::command().get_subcommands_mut() {
+        let help = command.render_long_help().to_string();
+        let name = command.get_name().to_owned();
+        assert!(!help.contains("devices/\n"), "{name}: {help}");
+        assert!(help.contains("held/{i}/command"), "{name}: {help}");
     }
 }

@@ -79,6 +79,9 @@ impl Watch {
         progress: Progress,
         kafka: Option<Consumer>,
     ) -> Watch {
+        if let Some(pid) = broker {
+            Reading::forget_peak(pid);
+        }
         Watch {
             generator: Watched::new(vec![std::process::id()]),
             broker: broker.map(|pid| Watched::new(vec![pid])),
