@@ -196,7 +196,10 @@ fn an_interrupted_run_gives_its_account_and_leaves_nothing_behind() {
 fn workers_end_with_their_parent() {
     let Some(broker) = broker() else { return };
     let line = "p2p --pairs 4 --processes 2 --duration 60 --quiet";
+    // What a killed parent leaves lying goes with the test.
+    let dir = tempfile::tempdir().expect("a directory");
     let mut command = Command::new(BENCH);
+    command.env("TMPDIR", dir.path());
     command.args(line.split_whitespace()).args(["--against", &broker]).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the tool runs");
     let started = Instant::now();

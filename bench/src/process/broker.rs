@@ -29,8 +29,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// Lines of the broker's output that stand in an error.
 const LAST_LINES: usize = 12;
 
-/// Brokers that run, for [`kill_all`].
-static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// Brokers that run, and their directories, for [`kill_all`].
+static RUNNING: Mutex<Vec<(u32, PathBuf)>> = Mutex::new(Vec::new());
 
 /// A running broker. Dropped, it is killed.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Broker {
         shell.arg("-c").arg(format!("exec {line}")).process_group(0);
         let child = shell.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         let child = child.map_err(|error| format!("{name}: cannot start `{line}`: {error}"))?;
-        running().push(child.id());
+        running().push((child.id(), dir.clone()));
         let mut broker = Broker { name: name.to_owned(), child, port, dir };
         broker.wait(version)?;
         Ok(broker)
@@ -150,15 +150,18 @@ impl Drop for Broker {
         // The group's number is its own as long as its leader has not been waited for, or others of it live.
         self.signal(Signal::KILL);
         let _ = self.child.wait();
-        running().retain(|&pid| pid != self.child.id());
+        running().retain(|(pid, _)| *pid != self.child.id());
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
 /// Kills every broker that is running, for an end that drops nothing.
 pub(crate) fn kill_all() {
-    for pid in running().drain(..).filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-        let _ = kill_process_group(pid, Signal::KILL);
+    for (pid, dir) in running().drain(..) {
+        if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let _ = fs::remove_dir_all(dir);
     }
 }
 
@@ -235,7 +238,7 @@ fn new_dir() -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-fn running() -> std::sync::MutexGuard<'static, Vec<u32>> {
+fn running() -> std::sync::MutexGuard<'static, Vec<(u32, PathBuf)>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -310,7 +313,7 @@ mod tests {
                 None => thread::sleep(TICK),
             }
         };
-        running().push(child.id());
+        running().push((child.id(), dir.path().to_owned()));
         drop(Broker { name: "group".to_owned(), child, port: 1, dir: dir.path().to_owned() });
         let gone = |pid: u32| {
             // A zombie waits for whoever has taken it over; it runs no more.
