@@ -1,4 +1,5 @@
-//! `millrace-bench`: drills against a broker that it sees only as a process and over the network, as its users do.
+//! `millrace-bench`: load and drills against a broker that it sees only as a process and over the network, as its users
+//! do.
 
 use std::process::ExitCode;
 
@@ -8,15 +9,17 @@ mod drill;
 mod load;
 mod outcome;
 mod plot;
+mod process;
 mod random;
 mod report;
+mod scenario;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
 #[command(
     name = "millrace-bench",
     version,
-    about = "Drills against the Millrace broker",
+    about = "Load for any MQTT broker, and crash drills for Millrace",
     disable_help_subcommand = true,
     max_term_width = 100
 )]
@@ -26,13 +29,21 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")]
 enum Command {
+    #[command(flatten)]
+    Scenario(scenario::Scenario),
     Drill(drill::DrillArgs),
     Compare(report::CompareArgs),
+    /// One of several processes of a scenario; started by it, not by people
+    #[command(hide = true)]
+    Worker,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Scenario(scenario) => return ExitCode::from(scenario::run(&scenario)),
+        Command::Worker => return process::worker::run(),
         Command::Drill(args) => drill::run(&args),
         Command::Compare(args) => return ExitCode::from(report::run_compare(&args)),
     };
@@ -57,6 +68,9 @@ mod tests {
         Cli::command().debug_assert();
         let cases = [
             ("drill", true),
+            ("p2p --pairs 5 --qos 2", true),
+            ("worker", true),
+            ("worker 1", false),
             ("drill --broker target/release/millrace --kills 10 --publishers 4", true),
             ("drill --seconds-between 0.5 --qos 2 --window 1 --rate 0 --data d --seed 7", true),
             ("drill --kills 0", true),
