@@ -52,25 +52,29 @@ pub fn is_valid_topic_name(topic: &str) -> bool {
         && !any_byte(topic.as_bytes(), forbidden_in_topic_name)
 }
 
-/// Without short cuts: a branch per byte would cost more than the two compares it may save.
+/// Without short cuts: a branch per byte would cost more than the compares it may save. `+` is 0x2B and `#` is
+/// 0x23: without their one different bit they are one compare.
 #[inline]
 const fn forbidden_in_topic_name(byte: u8) -> bool {
-    (byte == 0) | (byte == b'+') | (byte == b'#')
+    (byte == 0) | (byte & !(b'+' ^ b'#') == b'#')
 }
 
-/// Whether some byte is forbidden, sixteen at a time, each sixteen without a branch, which the compiler
-/// turns into vector compares. The last sixteen overlap those before them rather than go one by one.
+/// Whether some byte is forbidden, 32 at a time, each 32 without a branch, which the compiler turns into vector
+/// compares. The last 32 overlap those before them rather than go one by one.
 #[inline]
 fn any_byte(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> bool {
-    let Some(last) = bytes.last_chunk() else {
-        return bytes.iter().any(|&byte| forbidden(byte));
-    };
-    let (chunks, _) = bytes.as_chunks();
-    chunks.iter().any(|chunk| any_of_16(chunk, &forbidden)) || any_of_16(last, &forbidden)
+    if let Some(last) = bytes.last_chunk::<32>() {
+        let (chunks, _) = bytes.as_chunks::<32>();
+        return any_of(last, &forbidden) || chunks.iter().any(|chunk| any_of(chunk, &forbidden));
+    }
+    match (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+        (Some(first), Some(last)) => any_of(first, &forbidden) | any_of(last, &forbidden),
+        _ => bytes.iter().any(|&byte| forbidden(byte)),
+    }
 }
 
 #[inline]
-fn any_of_16(chunk: &[u8; 16], forbidden: impl Fn(u8) -> bool) -> bool {
+fn any_of<const N: usize>(chunk: &[u8; N], forbidden: impl Fn(u8) -> bool) -> bool {
     chunk.iter().fold(false, |found, &byte| found | forbidden(byte))
 }
 
