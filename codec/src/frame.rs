@@ -192,20 +192,35 @@ fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
 /// What can be said of the first byte without knowing the version; of PUBLISH, whose flags are the same in all of
 /// them, everything.
 #[inline]
-pub(crate) fn is_known_first(first: u8) -> bool {
-    /// One bit a flag, by packet type. 3.1 is the version that allows most.
-    const KNOWN: [u16; 16] = {
-        const PLAIN: u16 = 1 << 0b0000;
-        // The fixed flags of table 2-2 with and without DUP.
-        const DUP_OR_NOT: u16 = 1 << 0b0010 | 1 << 0b1010;
-        // No QoS 3, no DUP with QoS 0.
-        const PUBLISH: u16 = 0b0011_1111 | 0b0011_1100 << 8;
-        [
-            0, PLAIN, PLAIN, PUBLISH, PLAIN, PLAIN, DUP_OR_NOT, PLAIN, DUP_OR_NOT, PLAIN, DUP_OR_NOT, PLAIN, PLAIN,
-            PLAIN, PLAIN, PLAIN,
-        ]
+fn is_known_first(first: u8) -> bool {
+    /// By first byte. 3.1 is the version that allows most.
+    const KNOWN: [bool; 256] = {
+        let mut known = [false; 256];
+        let mut rest = known.as_mut_slice();
+        let mut first = 0_u8;
+        while let Some((place, after)) = rest.split_first_mut() {
+            *place = match PacketType::from_first(first) {
+                Some(packet_type) => has_flags_of_v31(packet_type, first),
+                None => false,
+            };
+            first = first.wrapping_add(1);
+            rest = after;
+        }
+        known
     };
-    KNOWN.get(usize::from(first >> 4)).is_some_and(|flags| flags >> (first & 0xF) & 1 != 0)
+    KNOWN.get(usize::from(first)) == Some(&true)
+}
+
+/// The flags of 3.1 (its section 2.1): DUP stands with everything of QoS 1.
+const fn has_flags_of_v31(packet_type: PacketType, first: u8) -> bool {
+    const DUP: u8 = 0b1000;
+    match packet_type {
+        PacketType::Publish => first & 0b110 != 0b110 && first & 0b1110 != DUP,
+        PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => {
+            first & !DUP == packet_type.first_byte()
+        }
+        _ => first == packet_type.first_byte(),
+    }
 }
 
 /// What is wrong with a first byte that no version has.
