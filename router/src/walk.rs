@@ -87,7 +87,11 @@ impl Shape {
     /// Whether `filter` is the text that this search of `topic` stands for.
     #[inline]
     pub(crate) fn is_of(&self, filter: &str, topic: &str) -> bool {
-        if self.plus == 0 && self.multi.is_none() { filter == topic } else { self.is_of_wildcards(filter, topic) }
+        if self.plus == 0 && self.multi.is_none() {
+            filter == topic
+        } else {
+            self.is_of_wildcards(filter, topic)
+        }
     }
 
     fn is_of_wildcards(&self, filter: &str, topic: &str) -> bool {

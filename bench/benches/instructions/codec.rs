@@ -3,7 +3,8 @@
 use crate::packets::{self, ROUNDS};
 use gungraun::{library_benchmark, library_benchmark_group};
 use millrace_codec::{
-    Ack, Packet, PacketType, Publish, QoS, ReasonCode, Version, decode, encode_ack, encode_publish, frame_header,
+    Ack, Packet, PacketType, Publish, QoS, ReasonCode, Version, decode, encode_ack, encode_publish,
+    frame_header,
 };
 use std::hint::black_box;
 

@@ -29,7 +29,4 @@ fn config() -> LibraryBenchmarkConfig {
     config
 }
 
-main!(
-    config = config(),
-    library_benchmark_groups = [of_codec, of_peer, of_router, of_session]
-);
+main!(config = config(), library_benchmark_groups = [of_codec, of_peer, of_router, of_session]);

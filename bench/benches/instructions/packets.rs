@@ -17,7 +17,15 @@ pub const PAYLOAD: [u8; 200] = [b'p'; 200];
 
 pub fn publish(topic: &str, qos: QoS, packet_id: u16) -> Publish<'_> {
     let packet_id = if qos == QoS::AtMostOnce { 0 } else { packet_id };
-    Publish { dup: false, qos, retain: false, topic, packet_id, properties: Properties::EMPTY, payload: &PAYLOAD }
+    Publish {
+        dup: false,
+        qos,
+        retain: false,
+        topic,
+        packet_id,
+        properties: Properties::EMPTY,
+        payload: &PAYLOAD,
+    }
 }
 
 pub fn connect(client_id: &str, version: Version) -> Packet<'_> {
@@ -34,11 +42,14 @@ pub fn connect(client_id: &str, version: Version) -> Packet<'_> {
 }
 
 pub fn subscribe(filter: &str, qos: QoS, version: Version) -> Vec<u8> {
-    let options =
-        SubscribeOptions { qos, ..SubscribeOptions::default() };
+    let options = SubscribeOptions { qos, ..SubscribeOptions::default() };
     let mut filters = FilterBuf::new();
     filters.push(filter, options).expect("a filter");
-    let packet = Packet::Subscribe(Subscribe { packet_id: 1, properties: Properties::EMPTY, filters: filters.as_filters() });
+    let packet = Packet::Subscribe(Subscribe {
+        packet_id: 1,
+        properties: Properties::EMPTY,
+        filters: filters.as_filters(),
+    });
     bytes(&packet, version)
 }
 

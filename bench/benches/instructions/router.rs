@@ -60,7 +60,9 @@ fn subscriptions(filter: fn(usize) -> String) -> (Subscriptions<u32>, Vec<String
 #[library_benchmark]
 #[bench::exact(subscriptions(exact))]
 #[bench::multi(subscriptions(multi))]
-fn subscribed((subscriptions, topics): (Subscriptions<u32>, Vec<String>)) -> (Subscriptions<u32>, Vec<String>) {
+fn subscribed(
+    (subscriptions, topics): (Subscriptions<u32>, Vec<String>),
+) -> (Subscriptions<u32>, Vec<String>) {
     for topic in &topics {
         let mut found = 0;
         subscriptions.for_each_match(black_box(topic), |_, all| found += all.len());

@@ -58,7 +58,9 @@ fn scratch() -> PathBuf {
 impl Scene {
     fn greet(&mut self) {
         let filter = packets::subscribe(&self.topic, self.qos, self.version);
-        self.publisher.send(&packets::bytes(&packets::connect("p", self.version), self.version)).expect("sent");
+        self.publisher
+            .send(&packets::bytes(&packets::connect("p", self.version), self.version))
+            .expect("sent");
         for (number, client) in self.subscribers.iter_mut().enumerate() {
             let name = format!("s{number}");
             client.send(&packets::bytes(&packets::connect(&name, self.version), self.version)).expect("sent");
@@ -79,7 +81,11 @@ impl Scene {
         self.publisher.send(&messages).expect("sent");
         turn(&mut self.replay).expect("a turn");
         let answers = self.publisher.take(&mut self.buffer).expect("open");
-        assert_eq!(answers, if self.qos == QoS::AtMostOnce { 0 } else { count * 4 }, "bytes to the publisher");
+        assert_eq!(
+            answers,
+            if self.qos == QoS::AtMostOnce { 0 } else { count * 4 },
+            "bytes to the publisher"
+        );
         for at in 0..self.subscribers.len() {
             self.receive(at, messages.len());
         }
@@ -116,12 +122,15 @@ impl Scene {
     /// The second half of QoS 2, on both sides.
     fn release(&mut self, count: usize, turn: impl Fn(&mut Replay) -> std::io::Result<()>) {
         for id in (1..).take(count) {
-            self.publisher.send(&packets::bytes(&Packet::PubRel(Ack::success(id)), self.version)).expect("sent");
+            self.publisher
+                .send(&packets::bytes(&Packet::PubRel(Ack::success(id)), self.version))
+                .expect("sent");
         }
         for client in &mut self.subscribers {
             let len = client.take(&mut self.buffer).expect("open");
             assert_eq!(len, count * 4, "PUBRELs");
-            let completes: Vec<u8> = self.buffer[..len].chunks(4).flat_map(|rel| [0x70, 2, rel[2], rel[3]]).collect();
+            let completes: Vec<u8> =
+                self.buffer[..len].chunks(4).flat_map(|rel| [0x70, 2, rel[2], rel[3]]).collect();
             client.send(&completes).expect("sent");
         }
         turn(&mut self.replay).expect("a turn");

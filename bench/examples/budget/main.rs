@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         None => check(),
         Some("--write") => write().and_then(|()| make_table()).map(|()| true),
         Some("--table") => make_table().map(|()| true),
-        Some(other) => Err(io::Error::other(format!("unknown argument {other}; --write, --table or nothing"))),
+        Some(other) => {
+            Err(io::Error::other(format!("unknown argument {other}; --write, --table or nothing")))
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -44,7 +46,10 @@ fn count() -> io::Result<BTreeMap<String, f64>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(file::root())
-        .args("bench --quiet --locked -p millrace-bench --bench instructions -- --output-format=json".split(' '))
+        .args(
+            "bench --quiet --locked -p millrace-bench --bench instructions -- --output-format=json"
+                .split(' '),
+        )
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
@@ -82,7 +87,10 @@ fn check() -> io::Result<bool> {
         if change > budget.tolerance {
             wrong.push(format!("{}: {count:.1} instructions, {} allowed", row.name, row.instructions));
         } else if change < -budget.tolerance {
-            wrong.push(format!("{}: only {count:.1} instructions; lower the budget of {}", row.name, row.instructions));
+            wrong.push(format!(
+                "{}: only {count:.1} instructions; lower the budget of {}",
+                row.name, row.instructions
+            ));
         }
     }
     wrong.extend(counts.keys().map(|name| format!("{name}: has no budget")));
@@ -91,7 +99,10 @@ fn check() -> io::Result<bool> {
         eprintln!("--write makes these figures the budget; the change that raises one says why.");
         let compiler = compiler()?;
         if compiler != budget.compiler {
-            eprintln!("The budget is that of {}, this is {compiler}: compare with the commit before.", budget.compiler);
+            eprintln!(
+                "The budget is that of {}, this is {compiler}: compare with the commit before.",
+                budget.compiler
+            );
         }
     }
     Ok(wrong.is_empty())
@@ -107,7 +118,10 @@ fn shares(budget: &Budget, counts: &BTreeMap<String, f64>) -> Vec<String> {
         };
         println!("{:32} {:9.2} of {}, at most {}", share.name, count / other, share.of, share.most);
         if *count > other * share.most {
-            wrong.push(format!("{}: {count:.1} instructions, more than {} of {}", share.name, share.most, share.of));
+            wrong.push(format!(
+                "{}: {count:.1} instructions, more than {} of {}",
+                share.name, share.most, share.of
+            ));
         }
     }
     wrong

@@ -150,9 +150,5 @@ impl Client {
 #[expect(clippy::expect_used, reason = "a legal name, and nobody but a bench calls this")]
 fn rule(filter: &str) -> Rule {
     let rule = Rule::new(Rule::id_of("replay"), "replay", EventKind::MessagePublish, "replay");
-    Rule {
-        filter: Some(filter.into()),
-        durability: Durability::Memory,
-        ..rule.expect("a legal name")
-    }
+    Rule { filter: Some(filter.into()), durability: Durability::Memory, ..rule.expect("a legal name") }
 }

@@ -31,7 +31,10 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// As [`decode`](crate::decode).
-    #[expect(clippy::inline_always, reason = "has two callers; moving the result costs as much as finding it")]
+    #[expect(
+        clippy::inline_always,
+        reason = "has two callers; moving the result costs as much as finding it"
+    )]
     #[inline(always)]
     pub fn decode(version: Version, first: u8, body: &'a [u8]) -> Result<Self, Error> {
         // QoS 3, or DUP with QoS 0.
