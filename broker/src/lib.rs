@@ -17,6 +17,10 @@ mod net;
 
 mod worker;
 
+#[cfg(feature = "replay")]
+#[doc(hidden)]
+pub use worker::replay;
+
 mod connection;
 
 mod session;

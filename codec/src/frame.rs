@@ -159,17 +159,22 @@ pub fn frame_header(bytes: &[u8]) -> Result<Option<FrameHeader>, Error> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
-    check_first(first)?;
-    // Nearly all packets are shorter than 128 bytes.
-    match rest.split_first() {
-        None => Ok(None),
-        Some((&len, _)) if len < 0x80 => {
-            Ok(Some(FrameHeader { first, header_len: 2, body_len: usize::from(len) }))
+    if !is_known_first(first) {
+        return Err(unknown_first(first));
+    }
+    // Nearly all packets are shorter than 128 bytes, and nearly all others than 16 KiB.
+    match *rest {
+        [] => Ok(None),
+        [len @ ..0x80, ..] => Ok(Some(FrameHeader { first, header_len: 2, body_len: usize::from(len) })),
+        [low, high @ ..0x80, ..] => {
+            let body_len = usize::from(low & 0x7F) | usize::from(high) << 7;
+            Ok(Some(FrameHeader { first, header_len: 3, body_len }))
         }
-        Some(_) => long_header(first, rest),
+        _ => long_header(first, rest),
     }
 }
 
+#[inline(never)]
 fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
     let mut body_len = 0;
     for ((&byte, shift), header_len) in rest.iter().zip([0, 7, 14, 21]).zip(2..) {
@@ -184,14 +189,50 @@ fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
     Ok(None)
 }
 
-/// What can be said of the first byte without knowing the version.
+/// What can be said of the first byte without knowing the version; of PUBLISH, whose flags are the same in all of
+/// them, everything.
 #[inline]
-fn check_first(first: u8) -> Result<(), Error> {
-    let Some(packet_type) = PacketType::from_first(first) else {
-        return Err(Error::malformed("packet type 0"));
+fn is_known_first(first: u8) -> bool {
+    /// By first byte. 3.1 is the version that allows most.
+    const KNOWN: [bool; 256] = {
+        let mut known = [false; 256];
+        let mut rest = known.as_mut_slice();
+        let mut first = 0_u8;
+        while let Some((place, after)) = rest.split_first_mut() {
+            *place = match PacketType::from_first(first) {
+                Some(packet_type) => has_flags_of_v31(packet_type, first),
+                None => false,
+            };
+            first = first.wrapping_add(1);
+            rest = after;
+        }
+        known
     };
-    // 3.1 is the version that allows most.
-    check_flags(Version::V31, packet_type, first)
+    KNOWN.get(usize::from(first)) == Some(&true)
+}
+
+/// The flags of 3.1 (its section 2.1): DUP stands with everything of QoS 1.
+const fn has_flags_of_v31(packet_type: PacketType, first: u8) -> bool {
+    const DUP: u8 = 0b1000;
+    match packet_type {
+        PacketType::Publish => first & 0b110 != 0b110 && first & 0b1110 != DUP,
+        PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => {
+            first & !DUP == packet_type.first_byte()
+        }
+        _ => first == packet_type.first_byte(),
+    }
+}
+
+/// What is wrong with a first byte that no version has.
+#[cold]
+pub(crate) fn unknown_first(first: u8) -> Error {
+    let Some(packet_type) = PacketType::from_first(first) else {
+        return Error::malformed("packet type 0");
+    };
+    match check_flags(Version::V31, packet_type, first) {
+        Ok(()) => Error::malformed("fixed header flags"),
+        Err(error) => error,
+    }
 }
 
 /// The flags in the first byte against table 2-2, for every type but PUBLISH exactly; of PUBLISH what

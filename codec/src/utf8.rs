@@ -18,7 +18,8 @@ pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
 
 /// A string that can name a topic: no wildcards ([MQTT-3.3.2-2]). May be empty, which only PUBLISH with
 /// a topic alias may say; the caller decides.
-#[inline]
+#[expect(clippy::inline_always, reason = "in each PUBLISH; a call would cost a tenth of its decoding")]
+#[inline(always)]
 pub(crate) fn topic_name(bytes: &[u8]) -> Result<&str, Error> {
     if any_byte(bytes, forbidden_in_topic_name) {
         return Err(forbidden_topic_name(bytes));
@@ -52,10 +53,11 @@ pub fn is_valid_topic_name(topic: &str) -> bool {
         && !any_byte(topic.as_bytes(), forbidden_in_topic_name)
 }
 
-/// Without short cuts: a branch per byte would cost more than the two compares it may save.
+/// Without short cuts: a branch per byte would cost more than the compares it may save. `+` is 0x2B and `#` is
+/// 0x23: without their one different bit they are one compare.
 #[inline]
 const fn forbidden_in_topic_name(byte: u8) -> bool {
-    (byte == 0) | (byte == b'+') | (byte == b'#')
+    (byte == 0) | (byte & !(b'+' ^ b'#') == b'#')
 }
 
 /// Whether some byte is forbidden, sixteen at a time, each sixteen without a branch, which the compiler

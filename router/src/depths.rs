@@ -83,23 +83,20 @@ pub(crate) struct Depths {
 }
 
 impl Depths {
-    pub(crate) fn exact_at(&self, depth: usize) -> bool {
-        depth > 0 && self.exact & bit(depth - 1) != 0
+    /// Whether nothing is left: a topic need not be read further.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exact | self.multi | self.plus == 0
     }
 
-    pub(crate) fn multi_at(&self, depth: usize) -> bool {
-        self.multi & bit(depth) != 0
-    }
-
-    pub(crate) fn plus_at(&self, depth: usize) -> bool {
-        self.plus & bit(depth) != 0
-    }
-
-    /// Whether a topic need not be read to the given depth (1 or more) and beyond.
-    pub(crate) fn nothing_from(&self, depth: usize) -> bool {
-        let shift =
-            |mask: u128, by: usize| u32::try_from(by).ok().and_then(|by| mask.checked_shr(by)).unwrap_or(0);
-        shift(self.exact, depth.saturating_sub(1)) == 0 && shift(self.multi | self.plus, depth) == 0
+    /// From a depth to the next, so that bit 0 is always that of the depth at hand: of `multi` and `plus` from the
+    /// start, of `exact`, whose first bit is depth 1, from there on.
+    #[inline]
+    pub(crate) fn descend(&mut self, from: usize) {
+        if from > 0 {
+            self.exact >>= 1;
+        }
+        self.multi >>= 1;
+        self.plus >>= 1;
     }
 
     /// Without the filters whose first level is a wildcard [MQTT-4.7.2-1].

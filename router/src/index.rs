@@ -94,12 +94,12 @@ impl<V> Index<V> {
     pub(crate) fn for_each_match_id(&self, topic: &str, mut visit: impl FnMut(u32, &V)) {
         probes(&self.keys, topic, self.depths.masks(), |probe| {
             walk(&self.keys, &self.nodes, &probe, |hash, shape| {
-                for id in self.terminals.of(hash) {
-                    if let Some((filter, value)) = self.slots.get(id)
-                        && shape.is_of(filter, topic)
-                    {
-                        visit(id, value);
-                    }
+                // The search stands for one text, so there is one filter at most.
+                let is_meant = |id| self.text(id).is_some_and(|filter| shape.is_of(filter, topic));
+                if let Some(id) = self.terminals.find(hash, is_meant)
+                    && let Some(value) = self.value(id)
+                {
+                    visit(id, value);
                 }
             });
         });
@@ -108,7 +108,7 @@ impl<V> Index<V> {
     /// The number of a filter, its own until it is removed.
     pub(crate) fn find(&self, filter: &str) -> Option<u32> {
         let place = Place::of(&self.keys, filter, |_, _| ());
-        self.terminals.of(place.filter).find(|id| self.text(*id) == Some(filter))
+        self.terminals.find(place.filter, |id| self.text(id) == Some(filter))
     }
 
     /// Stores a filter that is not there yet.
@@ -167,11 +167,12 @@ impl Terminals {
         Terminals { tables: Box::new([const { HashTable::new() }; TABLES]) }
     }
 
-    /// The slots whose filters most likely have this hash.
-    fn of(&self, hash: u64) -> impl Iterator<Item = u32> {
+    /// The slot whose filter has this hash, most likely, and `is_meant`.
+    #[inline]
+    fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
         let tag = tag(hash);
-        let entries = self.tables.get(table_of(tag)).map(|table| table.iter_hash(spread(tag)));
-        entries.into_iter().flatten().filter(move |entry| entry.tag == tag).map(|entry| entry.slot)
+        let is_meant = |entry: &Terminal| entry.tag == tag && is_meant(entry.slot);
+        self.tables.get(table_of(tag))?.find(spread(tag), is_meant).map(|entry| entry.slot)
     }
 
     fn insert(&mut self, hash: u64, slot: u32) {

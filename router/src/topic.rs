@@ -19,13 +19,32 @@ pub fn is_dollar(topic: &str) -> bool {
 
 /// The first level and what follows its slash; `None` when it was the last level.
 ///
-/// A loop over the bytes, not `split_once`: levels are short and the substring searcher costs more
+/// Eight bytes at a time, not `split_once`: levels are short and the substring searcher costs more
 /// to set up than they cost to read.
+#[inline]
 pub(crate) fn split_level(text: &str) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == b'/') {
+    match slash(text.as_bytes()) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
     }
+}
+
+/// Where the first slash stands.
+#[inline]
+fn slash(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let (words, rest) = bytes.as_chunks();
+    let mut at = 0;
+    for word in words {
+        // A byte of zero where the slash is; borrows make others only above the first.
+        let other = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let found = other.wrapping_sub(ONES) & !other & (ONES << 7);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += word.len();
+    }
+    rest.iter().position(|&byte| byte == b'/').map(|past| at + past)
 }
 
 #[cfg(test)]
@@ -34,7 +53,7 @@ mod tests {
 
     #[test]
     fn levels_are_what_stands_between_slashes() {
-        let cases: [(&str, &[&str]); 7] = [
+        let cases: [(&str, &[&str]); 9] = [
             ("a", &["a"]),
             ("a/b/c", &["a", "b", "c"]),
             ("/", &["", ""]),
@@ -42,6 +61,8 @@ mod tests {
             ("a/", &["a", ""]),
             ("a//b", &["a", "", "b"]),
             ("ä/€/𝄞", &["ä", "€", "𝄞"]),
+            ("1234567/12345678/123456789012345/x", &["1234567", "12345678", "123456789012345", "x"]),
+            ("..0.0.0/0////////0.........", &["..0.0.0", "0", "", "", "", "", "", "", "", "0........."]),
         ];
         for (topic, expected) in cases {
             assert_eq!(levels(topic).collect::<Vec<_>>(), expected, "{topic}");

@@ -46,25 +46,27 @@ pub(crate) struct Probe<'t> {
 /// Calls `visit` for each prefix of the topic that the depths in use ask for, shortest first.
 #[inline]
 pub(crate) fn probes<'t>(keys: &Keys, topic: &'t str, depths: &Depths, mut visit: impl FnMut(Probe<'t>)) {
-    let depths = if is_dollar(topic) { depths.for_dollar_topics() } else { *depths };
+    let mut depths = if is_dollar(topic) { depths.for_dollar_topics() } else { *depths };
     let (mut hash, mut depth, mut rest) = (keys.root(), 0, Some(topic));
     loop {
+        let at_end = rest.is_none();
         let probe = Probe {
             hash,
             depth,
             rest,
-            exact: rest.is_none() && depths.exact_at(depth),
-            multi: depths.multi_at(depth),
-            plus: rest.is_some() && depths.plus_at(depth),
+            exact: at_end && depths.exact & 1 != 0,
+            multi: depths.multi & 1 != 0,
+            plus: !at_end && depths.plus & 1 != 0,
         };
         if probe.exact || probe.multi || probe.plus {
             visit(probe);
         }
         let Some(text) = rest else { return };
-        depth += 1;
-        if depths.nothing_from(depth) {
+        depths.descend(depth);
+        if depths.is_empty() {
             return;
         }
+        depth += 1;
         let (level, next) = split_level(text);
         hash = keys.level(hash, level);
         rest = next;
@@ -83,9 +85,18 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// Whether `filter` is the text that this search of `topic` stands for.
+    #[inline]
     pub(crate) fn is_of(&self, filter: &str, topic: &str) -> bool {
         if self.plus == 0 && self.multi.is_none() {
-            return filter == topic;
+            filter == topic
+        } else {
+            self.is_of_wildcards(filter, topic)
+        }
+    }
+
+    fn is_of_wildcards(&self, filter: &str, topic: &str) -> bool {
+        if let (0, Some(depth)) = (self.plus, self.multi) {
+            return is_multi_at(depth, filter, topic);
         }
         let (mut wanted, mut given) = (Some(filter), Some(topic));
         let mut depth = 0;
@@ -106,6 +117,15 @@ impl Shape {
             depth += 1;
         }
     }
+}
+
+/// Whether a filter is made of the first `depth` levels of the topic and `#`.
+fn is_multi_at(depth: usize, filter: &str, topic: &str) -> bool {
+    let Some(above) = filter.strip_suffix('#') else { return false };
+    let Some(stem) = above.strip_suffix('/') else { return above.is_empty() && depth == 0 };
+    let Some(below) = topic.strip_prefix(stem) else { return false };
+    let slashes = stem.bytes().filter(|&byte| byte == b'/').count();
+    (below.is_empty() || below.starts_with('/')) && slashes + 1 == depth
 }
 
 /// An open branch of a search: a node and the topic's levels below it.

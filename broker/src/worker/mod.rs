@@ -25,6 +25,9 @@ mod subscribe;
 mod timer;
 mod turn;
 
+#[cfg(feature = "replay")]
+pub mod replay;
+
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
 pub use turn::WAKER;

@@ -39,6 +39,7 @@ impl Core {
                 _ => {}
             }
             self.shared.mailboxes[self.me].awake();
+            self.read_clock();
             self.turn(&events);
         }
         Ok(())
@@ -66,8 +67,8 @@ impl Core {
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
     }
 
-    fn turn(&mut self, events: &Events) {
-        self.read_clock();
+    /// One turn, at the time last read.
+    pub(super) fn turn(&mut self, events: &Events) {
         self.budget.deliveries = DELIVERIES;
         self.take_control();
         self.feed_starved();

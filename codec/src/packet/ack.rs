@@ -22,13 +22,15 @@ impl<'a> Ack<'a> {
         Self { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
     }
 
+    /// Without reason and properties, as nearly all are, in 5.0 too; `None`: look closer.
     #[inline]
+    pub(super) fn decode_short(body: &[u8]) -> Option<Self> {
+        let packet_id = u16::from_be_bytes(body.try_into().ok()?);
+        (packet_id != 0).then(|| Self::success(packet_id))
+    }
+
     pub(super) fn decode(version: Version, packet_type: PacketType, body: &'a [u8]) -> Result<Self, Error> {
-        match body.try_into().map(u16::from_be_bytes) {
-            // Nearly all are of this form, in 5.0 too.
-            Ok(packet_id) if packet_id != 0 => Ok(Self::success(packet_id)),
-            _ => Self::decode_long(version, packet_type, body),
-        }
+        Self::decode_short(body).map_or_else(|| Self::decode_long(version, packet_type, body), Ok)
     }
 
     fn decode_long(version: Version, packet_type: PacketType, body: &'a [u8]) -> Result<Self, Error> {

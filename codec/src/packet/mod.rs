@@ -74,28 +74,29 @@ pub enum Packet<'a> {
 /// ([MQTT-4.13.1-1]).
 #[inline]
 pub fn decode<'a>(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<'a>, Error> {
-    match PacketType::from_first(first) {
-        Some(PacketType::Publish) => Publish::decode(version, first, body).map(Packet::Publish),
-        Some(packet_type) => {
-            check_flags(version, packet_type, first)?;
-            match packet_type {
-                // What comes most often after PUBLISH is kept on the short way.
-                PacketType::PubAck => Ack::decode(version, packet_type, body).map(Packet::PubAck),
-                _ => decode_other(version, packet_type, body),
-            }
-        }
-        None => Err(Error::malformed("packet type 0")),
+    // What comes most often has a short way, on which nothing is moved from one result to another.
+    const PUBLISH: u8 = PacketType::Publish as u8;
+    const PUBACK: u8 = PacketType::PubAck.first_byte();
+    if first >> 4 == PUBLISH {
+        return match Publish::decode(version, first, body) {
+            Ok(publish) => Ok(Packet::Publish(publish)),
+            Err(error) => Err(error),
+        };
     }
+    if let (PUBACK, Some(ack)) = (first, Ack::decode_short(body)) {
+        return Ok(Packet::PubAck(ack));
+    }
+    decode_other(version, first, body)
 }
 
-fn decode_other<'a>(version: Version, packet_type: PacketType, body: &'a [u8]) -> Result<Packet<'a>, Error> {
+#[inline(never)]
+fn decode_other<'a>(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<'a>, Error> {
+    let packet_type = PacketType::from_first(first).ok_or(Error::malformed("packet type 0"))?;
+    check_flags(version, packet_type, first)?;
     Ok(match packet_type {
         PacketType::Connect => Packet::Connect(Connect::decode(body)?),
         PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(version, body)?),
-        PacketType::Publish => {
-            let first = PacketType::Publish.first_byte();
-            Packet::Publish(Publish::decode(version, first, body)?)
-        }
+        PacketType::Publish => Packet::Publish(Publish::decode(version, first, body)?),
         PacketType::PubAck => Packet::PubAck(Ack::decode(version, packet_type, body)?),
         PacketType::PubRec => Packet::PubRec(Ack::decode(version, packet_type, body)?),
         PacketType::PubRel => Packet::PubRel(Ack::decode(version, packet_type, body)?),

@@ -1,6 +1,6 @@
 //! PUBLISH (section 3.3), the packet that must be fast.
 
-use crate::frame::check_flags;
+use crate::frame::unknown_first;
 use crate::read::Reader;
 use crate::{
     Error, MAX_BODY_LEN, PacketType, Properties, PropertyId, PropertyPlace, QoS, Version, utf8, write,
@@ -31,10 +31,21 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// As [`decode`](crate::decode).
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "has two callers; moving the result costs as much as finding it"
+    )]
+    #[inline(always)]
     pub fn decode(version: Version, first: u8, body: &'a [u8]) -> Result<Self, Error> {
-        check_flags(version, PacketType::Publish, first)?;
-        let qos = QoS::try_from(first >> 1 & 3)?;
+        // QoS 3, or DUP with QoS 0.
+        if first & 0b0110 == 0b0110 || first & 0b1110 == 0b1000 {
+            return Err(unknown_first(first));
+        }
+        let qos = match first >> 1 & 3 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        };
         let mut reader = Reader::new(body);
         let topic = utf8::topic_name(reader.binary()?)?;
         let packet_id = if qos == QoS::AtMostOnce { 0 } else { reader.packet_id()? };
@@ -90,6 +101,48 @@ pub fn encode_publish(
     publish: &Publish<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Option<usize>, Error> {
+    let (topic, payload) = (publish.topic.as_bytes(), publish.payload);
+    let with_id = publish.qos != QoS::AtMostOnce;
+    // Neither sum can wrap: slices are in memory, and both together are less than all there can be.
+    let text_len = topic.len().wrapping_add(payload.len());
+    if text_len > SHORT_MAX || topic.is_empty() || !publish.properties.is_empty() {
+        return encode_long(version, publish, out);
+    }
+    // Few and short pieces, because each one asks for room again.
+    let v5 = version == Version::V5;
+    let middle_len = if with_id { 2_usize } else { 0 }.wrapping_add(usize::from(v5));
+    let body_len = text_len.wrapping_add(2).wrapping_add(middle_len);
+    out.reserve(body_len.wrapping_add(crate::MAX_HEADER_LEN));
+    let first = publish_first_byte(publish.dup, publish.qos, publish.retain);
+    let [.., topic_high, topic_low] = topic.len().to_be_bytes();
+    let [low, high, ..] = body_len.to_le_bytes();
+    let header_len: usize = if body_len < 0x80 {
+        out.extend_from_slice(&[first, low, topic_high, topic_low]);
+        2
+    } else {
+        out.extend_from_slice(&[first, low | 0x80, high << 1 | low >> 7, topic_high, topic_low]);
+        3
+    };
+    out.extend_from_slice(topic);
+    if with_id {
+        // A property length of 0 behind it, which only 5.0 has.
+        let [id_high, id_low] = publish.packet_id.to_be_bytes();
+        out.extend_from_slice(&[id_high, id_low, 0]);
+        out.truncate(out.len().wrapping_sub(usize::from(!v5)));
+    } else if v5 {
+        out.push(0);
+    }
+    out.extend_from_slice(payload);
+    Ok(with_id.then(|| header_len.wrapping_add(2).wrapping_add(topic.len())))
+}
+
+/// Topic and payload of a PUBLISH that is encoded on the short way, in bytes: its remaining length has two bytes at
+/// most.
+const SHORT_MAX: usize = 0x3FFF - 5;
+
+/// Any PUBLISH: large, with properties, or not to be encoded at all.
+#[inline(never)]
+fn encode_long(version: Version, publish: &Publish<'_>, out: &mut Vec<u8>) -> Result<Option<usize>, Error> {
     let topic = publish.topic.as_bytes();
     let topic_len = write::len_u16(topic)?;
     let raw = publish.properties.raw();

@@ -137,6 +137,9 @@ fn a_shape_stands_for_one_filter_text() {
         for other in filters {
             assert_eq!(shape.is_of(other, topic), other == filter, "{filter} {other}");
         }
+        for other in ["", "/", "/#", "a/b#", "a#", "a/bb/#", "x/b/#", "a/b/c/d/#", "a/b/+/#", "##", "a//#"] {
+            assert!(!shape.is_of(other, topic), "{filter} {other}");
+        }
     }
 }
 
