@@ -20,6 +20,7 @@ mod input;
 mod mailbox;
 mod outbox;
 mod publish;
+mod seen;
 mod slots;
 mod subscribe;
 mod timer;
@@ -32,7 +33,7 @@ pub use turn::WAKER;
 use crate::config::Limits;
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
-use crate::hook::{Hooks, Verdict};
+use crate::hook::Hooks;
 use crate::net::Listener;
 use crate::session::{Options, Session};
 use crate::time::Now;
@@ -41,6 +42,7 @@ use millrace_kafka_sink::{AckToken, Completion};
 use millrace_router::{RouteCache, Routes, Subscriptions};
 use mio::{Poll, Registry};
 use outbox::Outbox;
+use seen::Seen;
 use siphasher::sip::SipHasher13;
 use slots::{SlotId, Slots};
 use std::collections::VecDeque;
@@ -161,8 +163,8 @@ pub struct Core {
     sessions: Slots<Session>,
     clients: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     subscriptions: Subscriptions<Options>,
-    /// Topics met, with their routes and hooks.
-    cache: RouteCache<Verdict>,
+    /// Topics met, with their routes, hooks and filters.
+    cache: RouteCache<Seen>,
     hooks: Hooks,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,

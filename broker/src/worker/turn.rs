@@ -1,6 +1,7 @@
 //! The loop of a core. One turn: wait, take what came (sockets, other cores, the log), carry on what was left over,
 //! then send everything this turn produced: one batch to each core, one to the log, one write to each connection.
 
+use super::seen::{Matches, Seen};
 use super::{Core, Stop};
 use crate::time::Now;
 use mio::{Events, Token};
@@ -134,10 +135,12 @@ impl Core {
             let Some(mut message) = batch.get(position) else { break };
             if self.hooks.follows_messages() {
                 let (hooks, topic) = (&mut self.hooks, message.topic);
-                let (_, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
-                message.verdict = *verdict;
+                let new = |topic: &str| Seen::new(hooks.verdict(topic));
+                let (_, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+                message.verdict = seen.verdict;
             }
-            self.deliver(&message);
+            // Topics of other cores would push this core's own out of its cache: matched as they come.
+            self.deliver(&message, Matches::Unknown);
         }
         if batch.recycle() {
             let sender = batch.sender;
