@@ -10,6 +10,7 @@
 
 mod accept;
 mod acknowledge;
+mod clients;
 mod close;
 mod connect;
 mod control;
@@ -37,7 +38,7 @@ use crate::hook::Hooks;
 use crate::net::Listener;
 use crate::session::{Options, Session};
 use crate::time::Now;
-use hashbrown::HashMap;
+use clients::Clients;
 use millrace_kafka_sink::{AckToken, Completion};
 use millrace_router::{RouteCache, Routes, Subscriptions};
 use mio::{Poll, Registry};
@@ -161,7 +162,7 @@ pub struct Core {
     listeners: Vec<Listener>,
     connections: Slots<Connection>,
     sessions: Slots<Session>,
-    clients: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    clients: Clients,
     subscriptions: Subscriptions<Options>,
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
@@ -230,7 +231,7 @@ impl Core {
             listeners,
             connections: Slots::new(),
             sessions: Slots::new(),
-            clients: HashMap::default(),
+            clients: Clients::new(),
             subscriptions: Subscriptions::new(seed),
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
