@@ -17,6 +17,10 @@ mod net;
 
 mod worker;
 
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use worker::sim;
+
 mod connection;
 
 mod session;

@@ -63,7 +63,8 @@ impl Core {
         self.accepting = left == 0;
     }
 
-    fn arrive(&mut self, transport: Transport, ip: std::net::IpAddr) {
+    /// A connection that somebody has opened.
+    pub(super) fn arrive(&mut self, transport: Transport, ip: std::net::IpAddr) {
         if self.shared.connections.fetch_add(1, Relaxed) >= self.shared.connections_max {
             self.shared.connections.fetch_sub(1, Relaxed);
             self.counters.turned_away += 1;

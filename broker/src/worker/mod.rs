@@ -27,6 +27,9 @@ mod subscribe;
 mod timer;
 mod turn;
 
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
 pub use turn::WAKER;

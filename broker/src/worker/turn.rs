@@ -40,6 +40,7 @@ impl Core {
                 _ => {}
             }
             self.shared.mailboxes[self.me].awake();
+            self.read_clock();
             self.turn(&events);
         }
         Ok(())
@@ -67,13 +68,9 @@ impl Core {
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
     }
 
-    fn turn(&mut self, events: &Events) {
-        self.read_clock();
-        self.budget.deliveries = DELIVERIES;
-        self.take_control();
-        self.feed_starved();
-        self.continue_fan_outs();
-        self.take_batches();
+    /// One turn, at the time last read.
+    pub(super) fn turn(&mut self, events: &Events) {
+        self.begin_turn();
         for event in events {
             match event.token() {
                 WAKER => {}
@@ -84,6 +81,20 @@ impl Core {
                 }
             }
         }
+        self.end_turn();
+    }
+
+    /// What comes before the sockets' events.
+    pub(super) fn begin_turn(&mut self) {
+        self.budget.deliveries = DELIVERIES;
+        self.take_control();
+        self.feed_starved();
+        self.continue_fan_outs();
+        self.take_batches();
+    }
+
+    /// What comes after them.
+    pub(super) fn end_turn(&mut self) {
         self.accept();
         self.read_ready();
         self.retry_held();
