@@ -29,6 +29,7 @@ struct Run {
     bytes: Vec<u8>,
     got: Vec<u8>,
     cpu_ns: u64,
+    now_ms: u64,
     random: u64,
 }
 
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut clients = vec![publisher; sessions];
     clients.clear();
     let (bytes, got) = (Vec::with_capacity(1 << 20), Vec::with_capacity(1 << 20));
-    let mut run = Run { sim, clients, publisher, bytes, got, cpu_ns: 0, random: 1 };
+    let mut run = Run { sim, clients, publisher, bytes, got, cpu_ns: 0, now_ms: 1, random: 1 };
     connect_packet(usize::MAX, &mut run.bytes);
     run.sim.send(publisher, &run.bytes);
     run.turn();
@@ -68,6 +69,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     run.close_all();
     let per = (run.cpu_ns - cpu) as f64 / sessions as f64 / 1e3;
     println!("close                     {per:>8.2} µs CPU");
+    // Deadlines that were set while they connected.
+    for _ in 0..3 {
+        run.now_ms += 60_000;
+        run.turn();
+    }
     let left = resident_bytes()?.saturating_sub(before) as f64;
     println!("memory after all have gone {:>7.1} MiB above the start", left / f64::from(1 << 20));
     println!("held then: connections, sessions, filters {:?}", run.sim.held());
@@ -78,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 impl Run {
     fn turn(&mut self) {
         let before = thread_cpu_ns();
-        self.sim.turn(1);
+        self.sim.turn(self.now_ms);
         self.cpu_ns += thread_cpu_ns() - before;
     }
 

@@ -136,6 +136,7 @@ mod tests {
     fn many_clients_without_sockets() {
         let data = tempfile::tempdir().expect("a directory");
         let mut sim = Sim::start(data.path(), 5).expect("a core");
+        sim.reserve(CLIENTS);
         let mut clients = Vec::new();
         for id in 0..CLIENTS {
             let client = sim.connect();
