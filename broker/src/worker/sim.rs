@@ -161,7 +161,7 @@ mod tests {
         let publish = |id: usize| with_topic(0x30, id, &[], b"open");
         for round in 0..3 {
             // Each third unsubscribes in the second round and subscribes again in the third.
-            let change = |id: usize| id % 3 == 0;
+            let change = |id: usize| id.is_multiple_of(3);
             for (id, &client) in clients.iter().enumerate().filter(|(id, _)| change(*id)) {
                 let packet = match round {
                     0 => continue,
@@ -192,7 +192,7 @@ mod tests {
 
         // A silent third is closed when its keep-alive has run out, the rest close by themselves.
         for (id, &client) in clients.iter().enumerate() {
-            if id % 3 != 0 {
+            if !id.is_multiple_of(3) {
                 sim.close(client);
             }
         }
