@@ -20,6 +20,9 @@ mod worker;
 #[cfg(feature = "replay")]
 #[doc(hidden)]
 pub use worker::replay;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use worker::sim;
 
 mod connection;
 

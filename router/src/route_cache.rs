@@ -99,6 +99,19 @@ impl<X> RouteCache<X> {
     ///
     /// To be called with the same `routes` each time.
     pub fn get(&mut self, routes: &Routes, topic: &str, make: impl FnOnce(&str) -> X) -> (CoreSet, &X) {
+        let (cores, value) = self.get_mut(routes, topic, make, |_| ());
+        (cores, value)
+    }
+
+    /// As [`RouteCache::get`], for a value that depends on the filters that take the topic: `changed`
+    /// is called before it is answered again if one of them may have been added or removed since.
+    pub fn get_mut(
+        &mut self,
+        routes: &Routes,
+        topic: &str,
+        make: impl FnOnce(&str) -> X,
+        changed: impl FnOnce(&mut X),
+    ) -> (CoreSet, &mut X) {
         if topic.len() > TOPIC_BYTES_MAX {
             self.counts.uncached += 1;
             return (routes.lookup(topic), self.scratch.insert(make(topic)));
@@ -107,7 +120,7 @@ impl<X> RouteCache<X> {
         let tag = (self.keys.text(topic) >> 32) as u32;
         let at = match self.find(tag, topic) {
             Some(at) => {
-                self.refresh(at, routes, topic);
+                self.refresh(at, routes, topic, changed);
                 at
             }
             None => self.admit(routes, tag, topic),
@@ -152,13 +165,14 @@ impl<X> RouteCache<X> {
     }
 
     /// Brings a kept topic up to date if a shard it was looked up in, or the depths, have changed.
-    fn refresh(&mut self, at: usize, routes: &Routes, topic: &str) {
+    fn refresh(&mut self, at: usize, routes: &Routes, topic: &str, changed: impl FnOnce(&mut X)) {
         let Some(entry) = self.entries.get_mut(at) else { return };
         entry.used = true;
         self.counts.hits += 1;
         if routes.version_sum(&entry.route.shards) != entry.route.version_sum {
             self.counts.stale += 1;
             entry.route = Route::look_up(routes, topic);
+            entry.extra.as_mut().map(changed);
         }
     }
 

@@ -42,12 +42,15 @@ pub struct Frames {
     // [version 5][QoS > 0]
     frames: [[Frame; 2]; 2],
     used: bool,
+    /// The current message has one receiver: its packet is written where it goes, not copied there.
+    single: bool,
 }
 
 impl Frames {
-    /// Forgets the encodings of the message before.
+    /// Forgets the encodings of the message before. `single`: the next one has one receiver.
     #[inline]
-    pub fn next_message(&mut self) {
+    pub fn next_message(&mut self, single: bool) {
+        self.single = single;
         if self.used {
             self.frames.iter_mut().flatten().filter(|frame| frame.len > 0).for_each(Frame::clear);
             self.used = false;
@@ -58,17 +61,7 @@ impl Frames {
         let v5 = version == Version::V5;
         let frame = &mut self.frames[usize::from(v5)][usize::from(qos > QoS::AtMostOnce)];
         if frame.len == 0 {
-            let properties =
-                if v5 { Properties::from_validated(message.properties) } else { Properties::default() };
-            let publish = Publish {
-                dup: false,
-                qos,
-                retain: false,
-                topic: message.topic,
-                packet_id: 0,
-                properties,
-                payload: message.payload,
-            };
+            let publish = publish(message, version, qos, false, 0);
             // Fails only for what no packet can carry; what came in as one packet can go out as one.
             frame.packet_id_at = encode_publish(version, &publish, &mut frame.bytes).ok()?;
             frame.len = frame.bytes.len();
@@ -96,6 +89,12 @@ impl Frames {
         packet_id: u16,
         output: &mut Output,
     ) {
+        if self.single && !self.used && message.payload.len() + message.properties.len() < SHARE_BYTES {
+            let publish = publish(message, version, qos, retain, packet_id);
+            // Leaves nothing behind when it fails, which only what no packet can carry does.
+            let _ = encode_publish(version, &publish, output.copied());
+            return;
+        }
         let Some(frame) = self.frame(message, version, qos) else { return };
         let bytes = frame.bytes();
         let out = output.copied();
@@ -118,13 +117,28 @@ impl Frames {
     }
 }
 
+fn publish<'a>(
+    message: &Message<'a>,
+    version: Version,
+    qos: QoS,
+    retain: bool,
+    packet_id: u16,
+) -> Publish<'a> {
+    let properties = match version {
+        Version::V5 => Properties::from_validated(message.properties),
+        _ => Properties::default(),
+    };
+    let Message { topic, payload, .. } = *message;
+    Publish { dup: false, qos, retain, topic, packet_id, properties, payload }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hook::Verdict;
     use millrace_codec::{Packet, decode, frame_header};
 
-    fn check(payload_len: usize) {
+    fn check(payload_len: usize, single: bool) {
         let payload = vec![7u8; payload_len];
         let message = Message {
             topic: "a/b",
@@ -144,6 +158,9 @@ mod tests {
             (Version::V5, QoS::AtMostOnce, true, 0),
         ] {
             let mut output = Output::default();
+            if single {
+                frames.next_message(true);
+            }
             frames.write(&message, version, qos, retain, id, &mut output);
             let mut bytes = Vec::new();
             assert!(output.write_to(&mut bytes).expect("a Vec takes all"));
@@ -154,18 +171,24 @@ mod tests {
             assert_eq!((publish.qos, publish.retain, publish.packet_id), (qos, retain, id));
             assert_eq!((publish.topic, publish.payload), ("a/b", &payload[..]));
         }
-        frames.next_message();
+        frames.next_message(false);
         let short = Message { topic: "x", payload: b"y", ..message };
         assert_eq!(frames.len(&short, Version::V311, QoS::AtMostOnce), Some(6));
     }
 
     #[test]
     fn copied_frames_are_whole_packets_for_each_kind_of_receiver() {
-        check(10);
+        check(10, false);
+    }
+
+    #[test]
+    fn the_frame_of_a_single_receiver_is_the_same_packet() {
+        check(10, true);
+        check(20_000, true);
     }
 
     #[test]
     fn shared_frames_are_whole_packets_for_each_kind_of_receiver() {
-        check(20_000);
+        check(20_000, false);
     }
 }

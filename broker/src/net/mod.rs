@@ -2,7 +2,11 @@
 //! kinds of transport.
 
 mod listener;
+#[cfg(any(test, feature = "sim"))]
+mod memory;
 mod transport;
 
 pub use listener::{Listener, bind};
+#[cfg(any(test, feature = "sim"))]
+pub use memory::{Happened, Wires};
 pub use transport::Transport;

@@ -1,17 +1,32 @@
 //! The byte stream under one connection.
 
+#[cfg(any(test, feature = "sim"))]
+use super::memory::Wire;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
 /// A non-blocking byte stream, registered with one core's poll at a time.
-pub struct Transport(TcpStream);
+pub struct Transport(Kind);
+
+enum Kind {
+    Tcp(TcpStream),
+    /// Both ends in this process; its events are not the poll's.
+    #[cfg(any(test, feature = "sim"))]
+    Memory(Wire),
+}
 
 impl Transport {
     /// Over an accepted TCP connection.
     pub fn tcp(stream: TcpStream) -> Transport {
-        Transport(stream)
+        Transport(Kind::Tcp(stream))
+    }
+
+    /// To a client in this process.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn memory(wire: Wire) -> Transport {
+        Transport(Kind::Memory(wire))
     }
 
     /// Registers for both directions at once and for good: events are edge-triggered, so one for writing only comes
@@ -20,7 +35,14 @@ impl Transport {
     /// # Errors
     /// What the system says.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.0, token, Interest::READABLE | Interest::WRITABLE)
+        match &mut self.0 {
+            Kind::Tcp(stream) => registry.register(stream, token, Interest::READABLE | Interest::WRITABLE),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => {
+                wire.register(token);
+                Ok(())
+            }
+        }
     }
 
     /// Takes it off this core's poll, before it moves to another core.
@@ -28,29 +50,59 @@ impl Transport {
     /// # Errors
     /// What the system says.
     pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut self.0)
+        match &mut self.0 {
+            Kind::Tcp(stream) => registry.deregister(stream),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => {
+                wire.deregister();
+                Ok(())
+            }
+        }
     }
 
     /// Says that no more bytes will come; the peer still gets what was written before.
     pub fn finish(&self) {
-        // An error means that the peer is gone already.
-        let _ = self.0.shutdown(Shutdown::Write);
+        match &self.0 {
+            Kind::Tcp(stream) => {
+                // An error means that the peer is gone already.
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => wire.finish(),
+        }
     }
 }
 
 impl Read for Transport {
+    #[inline]
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.read(bytes)
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.read(bytes),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => wire.read(bytes),
+        }
     }
 }
 
 impl Write for Transport {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.write(bytes),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => wire.write(bytes),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.0.write_vectored(slices)
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.write_vectored(slices),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Memory(wire) => match slices.iter().find(|slice| !slice.is_empty()) {
+                Some(first) => wire.write(first),
+                None => Ok(0),
+            },
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -127,7 +127,7 @@ impl Core {
     fn end_session(&mut self, position: u32, cause: Cause) {
         let Some(mut session) = self.sessions.remove(position) else { return };
         tracing::debug!(client_id = &*session.client_id, reason = cause.word(), "disconnected");
-        self.clients.remove(&session.client_id);
+        self.clients.remove(&session.client_id, position);
         for id in session.filters.drain(..) {
             self.drop_subscription(id, position);
         }

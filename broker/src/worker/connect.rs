@@ -141,7 +141,7 @@ impl Core {
     fn assign_client_id(&mut self) -> String {
         loop {
             let name = format!("auto-{:016x}{:016x}", self.random(), self.random());
-            if self.shared.home(&name) == self.me && !self.clients.contains_key(name.as_str()) {
+            if self.shared.home(&name) == self.me && self.clients.get(&self.sessions, &name).is_none() {
                 return name;
             }
         }
@@ -170,7 +170,7 @@ impl Core {
     /// that said goodbye and came back at once has not been taken over, and its will stays unsent.
     fn take_over(&mut self, client_id: &str) {
         let old = |core: &Core| -> Option<(SlotId, u32)> {
-            let session = core.sessions.id_at(*core.clients.get(client_id)?)?;
+            let session = core.sessions.id_at(core.clients.get(&core.sessions, client_id)?)?;
             Some((session, core.sessions.at(session.index)?.connection))
         };
         let Some((session, connection)) = old(self) else { return };
@@ -196,7 +196,7 @@ impl Core {
         let keep_alive = self.keep_alive(connect);
         let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
         let position = self.sessions.insert(session).index;
-        self.clients.insert(client_id.into(), position);
+        self.clients.insert(client_id, position);
         self.counters.connected += 1;
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.phase = Phase::Open;

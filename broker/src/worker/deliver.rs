@@ -1,12 +1,14 @@
 //! From a routed message to the sessions of this core that want it.
 
+use super::seen::Matches;
 use super::{Core, FanOut, SlotId, Target};
 use crate::connection::Phase;
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Room};
-use crate::session::Queued;
+use crate::session::{Options, Queued};
 use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::EventData;
+use millrace_router::Subscriber;
 use std::sync::Arc;
 
 /// Payloads from this size on might not fit a packet of another version or QoS.
@@ -25,19 +27,25 @@ enum Sent {
 
 impl Core {
     /// Delivers to all subscriptions of this core that match, or begins to when they are many.
-    pub(super) fn deliver(&mut self, message: &Message<'_>) {
+    pub(super) fn deliver(&mut self, message: &Message<'_>, matches: Matches) {
         let mut targets = std::mem::take(&mut self.scratch.targets);
         targets.clear();
         let mut filters = 0;
-        self.subscriptions.for_each_match(message.topic, |_, subscribers| {
+        let mut add = |subscribers: &[Subscriber<Options>]| {
             filters += 1;
             targets
                 .extend(subscribers.iter().map(|one| Target { session: one.client, options: one.options }));
-        });
+        };
+        match matches {
+            Matches::Unknown => self.subscriptions.for_each_match(message.topic, |_, found| add(found)),
+            Matches::Known(ids) => {
+                ids.into_iter().flatten().for_each(|id| add(self.subscriptions.subscribers(id)));
+            }
+        }
         if filters > 1 {
             merge(&mut targets);
         }
-        self.begin_message();
+        self.begin_message(targets.len() == 1);
         if targets.len() > self.budget.deliveries || !self.fan_outs.is_empty() {
             self.deliver_later(message, &targets);
         } else {
@@ -49,8 +57,8 @@ impl Core {
         self.scratch.targets = targets;
     }
 
-    fn begin_message(&mut self) {
-        self.scratch.frames.next_message();
+    fn begin_message(&mut self, single: bool) {
+        self.scratch.frames.next_message(single);
         self.scratch.stored = None;
     }
 
@@ -67,7 +75,7 @@ impl Core {
     pub(super) fn continue_fan_outs(&mut self) {
         let waited = !self.fan_outs.is_empty();
         while let Some(mut fan_out) = self.fan_outs.pop_front() {
-            self.begin_message();
+            self.begin_message(false);
             self.scratch.stored = Some(Arc::clone(&fan_out.message));
             let message = fan_out.message.message();
             while let Some(&(session, options)) = fan_out.targets.get(fan_out.next) {
@@ -200,7 +208,7 @@ impl Core {
             let flow = self.sessions.at_mut(position).and_then(|session| session.flow_if_any());
             let Some(queued) = flow.and_then(|flow| flow.outbound.front()) else { return };
             let (stored, qos, retain) = (Arc::clone(&queued.message), queued.qos, queued.retain);
-            self.begin_message();
+            self.begin_message(true);
             self.scratch.stored = Some(Arc::clone(&stored));
             match self.send(position, &stored.message(), qos, retain, true) {
                 Sent::Yes | Sent::Dropped => {}

@@ -10,6 +10,7 @@
 
 mod accept;
 mod acknowledge;
+mod clients;
 mod close;
 mod connect;
 mod control;
@@ -20,6 +21,7 @@ mod input;
 mod mailbox;
 mod outbox;
 mod publish;
+mod seen;
 mod slots;
 mod subscribe;
 mod timer;
@@ -27,6 +29,8 @@ mod turn;
 
 #[cfg(feature = "replay")]
 pub mod replay;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
@@ -35,15 +39,16 @@ pub use turn::WAKER;
 use crate::config::Limits;
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
-use crate::hook::{Hooks, Verdict};
+use crate::hook::Hooks;
 use crate::net::Listener;
 use crate::session::{Options, Session};
 use crate::time::Now;
-use hashbrown::HashMap;
+use clients::Clients;
 use millrace_kafka_sink::{AckToken, Completion};
 use millrace_router::{RouteCache, Routes, Subscriptions};
 use mio::{Poll, Registry};
 use outbox::Outbox;
+use seen::Seen;
 use siphasher::sip::SipHasher13;
 use slots::{SlotId, Slots};
 use std::collections::VecDeque;
@@ -162,10 +167,10 @@ pub struct Core {
     listeners: Vec<Listener>,
     connections: Slots<Connection>,
     sessions: Slots<Session>,
-    clients: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    clients: Clients,
     subscriptions: Subscriptions<Options>,
-    /// Topics met, with their routes and hooks.
-    cache: RouteCache<Verdict>,
+    /// Topics met, with their routes, hooks and filters.
+    cache: RouteCache<Seen>,
     hooks: Hooks,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
@@ -231,7 +236,7 @@ impl Core {
             listeners,
             connections: Slots::new(),
             sessions: Slots::new(),
-            clients: HashMap::default(),
+            clients: Clients::new(),
             subscriptions: Subscriptions::new(seed),
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,

@@ -1,6 +1,7 @@
 //! PUBLISH: everything it needs is reserved, then all of it is done. A packet that cannot be admitted has changed
 //! nothing and is tried again as a whole.
 
+use super::seen::{Matches, Seen};
 use super::{Core, Next, SlotId};
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Room};
@@ -72,7 +73,10 @@ impl Core {
                 return Err(Error::protocol_as(ReasonCode::QuotaExceeded, "more than max_user_properties"));
             }
         }
-        if publish.topic.bytes().filter(|&byte| byte == b'/').count() >= usize::from(limits.max_topic_levels)
+        // A topic has at most as many slashes as bytes, and is shorter than the limit almost always.
+        let levels_max = usize::from(limits.max_topic_levels);
+        if publish.topic.len() >= levels_max
+            && publish.topic.bytes().filter(|&byte| byte == b'/').count() >= levels_max
         {
             return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "more than max_topic_levels"));
         }
@@ -126,8 +130,13 @@ impl Core {
     /// Reserves, then commits.
     fn admit(&mut self, index: u32, session_id: SlotId, publish: &Publish<'_>) -> Next {
         let (hooks, topic) = (&mut self.hooks, publish.topic);
-        let (cores, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
-        let verdict = *verdict;
+        let new = |topic: &str| Seen::new(hooks.verdict(topic));
+        let (cores, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+        let verdict = seen.verdict;
+        let matches = match cores.interested & (1 << self.me) {
+            0 => Matches::Unknown,
+            _ => seen.matches(&self.subscriptions, topic),
+        };
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
         let event = event_of(publish);
         let taken = Hooks::publish(verdict);
@@ -160,7 +169,8 @@ impl Core {
         if cores.interested != 0 {
             let Publish { topic, payload, qos, retain, .. } = *publish;
             let properties = publish.properties.raw();
-            self.route(cores, &Message { topic, from: &from, properties, payload, qos, retain, verdict });
+            let message = Message { topic, from: &from, properties, payload, qos, retain, verdict };
+            self.route(cores, &message, matches);
         }
         self.scratch.from = from;
         Next::Go
@@ -229,7 +239,7 @@ impl Core {
     }
 
     /// Brings an admitted message to all cores that want it.
-    pub(super) fn route(&mut self, cores: CoreSet, message: &Message<'_>) {
+    pub(super) fn route(&mut self, cores: CoreSet, message: &Message<'_>, matches: Matches) {
         let mut others = cores.interested & !(1 << self.me);
         let mut large = None;
         while others != 0 {
@@ -239,7 +249,7 @@ impl Core {
             self.outboxes[core].push(self.me, &mailboxes[self.me], &mailboxes[core], message, &mut large);
         }
         if cores.interested & (1 << self.me) != 0 {
-            self.deliver(message);
+            self.deliver(message, matches);
         }
     }
 
@@ -247,8 +257,9 @@ impl Core {
     pub(super) fn publish_will(&mut self, session: &Session, will: &Stored) {
         let mut message = will.message();
         let (hooks, topic) = (&mut self.hooks, message.topic);
-        let (cores, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
-        message.verdict = *verdict;
+        let new = |topic: &str| Seen::new(hooks.verdict(topic));
+        let (cores, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+        message.verdict = seen.verdict;
         if message.topic.starts_with(RESERVED) {
             return;
         }
@@ -257,7 +268,7 @@ impl Core {
         let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
         let taken = Hooks::publish(message.verdict);
         self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), event);
-        self.route(cores, &message);
+        self.route(cores, &message, Matches::Unknown);
     }
 }
 

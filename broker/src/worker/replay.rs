@@ -3,23 +3,17 @@
 //! turn is there in that turn; the clock stands still and seeds are fixed. So each turn executes the same instructions
 //! in every run. Only with the feature `replay`, which the program does not have.
 
-use super::{Core, Mailbox, Parts, Shared, WAKER};
-use crate::config::Config;
-use crate::hook::{HookTable, Hooks};
+use super::{Core, sim};
 use crate::net::Transport;
 use crate::time::Now;
-use millrace_kafka_sink::log::file::RealFs;
-use millrace_kafka_sink::{Durability, EventKind, LogConfig, Rule, Running, log};
-use millrace_router::Routes;
-use mio::{Events, Poll, Waker};
+use millrace_kafka_sink::{Durability, EventKind, Rule, Running};
+use mio::{Events, Poll};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SEED: u64 = 0x006d_696c_6c72_6163;
 /// Any time will do, as long as it is always the same.
@@ -46,37 +40,11 @@ impl Replay {
     /// # Errors
     /// What the system or the log says.
     pub fn start(data: &Path, hooked: Option<&str>) -> io::Result<Replay> {
-        let limits = Config::default().limits;
-        let rules = hooked.map(rule).into_iter().collect::<Vec<_>>();
-        let settings = LogConfig::new(data.join("log"), "millrace@replay");
-        let (log, _) = log::open(settings, RealFs::new(), NOW.unix_ms, SEED).map_err(io::Error::other)?;
-        let poll = Poll::new()?;
-        let shared = Arc::new(Shared {
-            mailboxes: [Mailbox::new(Waker::new(poll.registry(), WAKER)?)].into(),
-            routes: Routes::new(SEED),
-            connections: AtomicUsize::new(0),
-            connections_max: limits.max_connections as usize,
-            limits,
-            home_key: [7; 16],
-            stopped: AtomicUsize::new(0),
-        });
-        let completion = Arc::clone(&shared) as _;
-        let (running, mut producers) =
-            millrace_kafka_sink::start(log, 1, completion, &rules, None).map_err(io::Error::other)?;
-        let producer = producers.pop().ok_or_else(|| io::Error::other("no producer for the core"))?;
-        let hooks = Hooks::new(Arc::new(HookTable::new(rules)), producer, "millrace@replay".into());
-        let mut core = Core::new(Parts {
-            me: 0,
-            shared,
-            poll,
-            listeners: Vec::new(),
-            hooks,
-            started: Instant::now(),
-            seed: SEED,
-        })?;
+        let rules = hooked.map(rule).into_iter().collect();
+        let (mut core, log) = sim::core(data, "millrace@replay", rules, SEED)?;
         core.now = NOW;
         let poll = core.poll.take().ok_or_else(|| io::Error::other("no poll"))?;
-        Ok(Replay { core, poll, events: Events::with_capacity(EVENTS), _log: running })
+        Ok(Replay { core, poll, events: Events::with_capacity(EVENTS), _log: log })
     }
 
     /// A new connection, as if a listener had accepted it.

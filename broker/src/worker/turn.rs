@@ -1,6 +1,7 @@
 //! The loop of a core. One turn: wait, take what came (sockets, other cores, the log), carry on what was left over,
 //! then send everything this turn produced: one batch to each core, one to the log, one write to each connection.
 
+use super::seen::{Matches, Seen};
 use super::{Core, Stop};
 use crate::time::Now;
 use mio::{Events, Token};
@@ -69,11 +70,7 @@ impl Core {
 
     /// One turn, at the time last read.
     pub(super) fn turn(&mut self, events: &Events) {
-        self.budget.deliveries = DELIVERIES;
-        self.take_control();
-        self.feed_starved();
-        self.continue_fan_outs();
-        self.take_batches();
+        self.begin_turn();
         for event in events {
             match event.token() {
                 WAKER => {}
@@ -84,6 +81,20 @@ impl Core {
                 }
             }
         }
+        self.end_turn();
+    }
+
+    /// What comes before the sockets' events.
+    pub(super) fn begin_turn(&mut self) {
+        self.budget.deliveries = DELIVERIES;
+        self.take_control();
+        self.feed_starved();
+        self.continue_fan_outs();
+        self.take_batches();
+    }
+
+    /// What comes after them.
+    pub(super) fn end_turn(&mut self) {
         self.accept();
         self.read_ready();
         self.retry_held();
@@ -135,10 +146,12 @@ impl Core {
             let Some(mut message) = batch.get(position) else { break };
             if self.hooks.follows_messages() {
                 let (hooks, topic) = (&mut self.hooks, message.topic);
-                let (_, verdict) = self.cache.get(&self.shared.routes, topic, |topic| hooks.verdict(topic));
-                message.verdict = *verdict;
+                let new = |topic: &str| Seen::new(hooks.verdict(topic));
+                let (_, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+                message.verdict = seen.verdict;
             }
-            self.deliver(&message);
+            // Topics of other cores would push this core's own out of its cache: matched as they come.
+            self.deliver(&message, Matches::Unknown);
         }
         if batch.recycle() {
             let sender = batch.sender;

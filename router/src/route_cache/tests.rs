@@ -55,8 +55,10 @@ fn nobody_is_remembered_and_only_what_concerns_a_topic_makes_it_stale() {
     for (name, change, stale, expected) in changes {
         change(&routes);
         let [hits, stale_before, misses, ..] = counts(&cache);
-        let (cores, extra) = cache.get(&routes, "devices/1/state", no_make);
+        let mut told = false;
+        let (cores, extra) = cache.get_mut(&routes, "devices/1/state", no_make, |_| told = true);
         assert_eq!((cores, extra.as_str()), (expected, "verdict on devices/1/state"), "{name}");
+        assert_eq!(told, stale, "{name}");
         assert_eq!(counts(&cache), [hits + 1, stale_before + u64::from(stale), misses, 0, 0], "{name}");
     }
 }
