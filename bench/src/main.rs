@@ -8,6 +8,7 @@ mod drill;
 mod load;
 mod outcome;
 mod random;
+mod relay;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
@@ -26,11 +27,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Drill(drill::DrillArgs),
+    Relay(relay::RelayArgs),
 }
 
 fn main() -> ExitCode {
-    let Command::Drill(args) = Cli::parse().command;
-    match drill::run(&args) {
+    let done = match Cli::parse().command {
+        Command::Drill(args) => drill::run(&args),
+        Command::Relay(args) => relay::run(&args).map(|()| true),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -54,6 +59,11 @@ mod tests {
             ("drill --broker target/release/millrace --kills 10 --publishers 4", true),
             ("drill --seconds-between 0.5 --qos 2 --window 1 --rate 0 --data d --seed 7", true),
             ("drill --kills 0", true),
+            ("relay", true),
+            ("relay --bind 127.0.0.1:24000 --cores 64", true),
+            ("relay --cores 0", false),
+            ("relay --cores 65", false),
+            ("relay --bind 24000", false),
             ("", false),
             ("load", false),
             ("drill --qos 0", false),

@@ -255,7 +255,8 @@ mod tests {
         let outcome: Outcome = serde_json::from_str(text).expect("a document");
         assert_eq!((outcome.messages(), outcome.rate(), outcome.latency.max()), (5, 2.5, 7));
         assert!(outcome.is_good() && outcome.broker.is_none());
-        let again: Outcome = serde_json::from_str(&serde_json::to_string(&outcome).expect("JSON")).expect("JSON");
+        let again: Outcome =
+            serde_json::from_str(&serde_json::to_string(&outcome).expect("JSON")).expect("JSON");
         assert_eq!(again, outcome);
     }
 }
