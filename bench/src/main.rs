@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 mod drill;
 mod load;
 mod outcome;
+mod plot;
 mod random;
 mod relay;
+mod report;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
@@ -28,12 +30,14 @@ struct Cli {
 enum Command {
     Drill(drill::DrillArgs),
     Relay(relay::RelayArgs),
+    Compare(report::CompareArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Drill(args) => drill::run(&args),
         Command::Relay(args) => relay::run(&args).map(|()| true),
+        Command::Compare(args) => return ExitCode::from(report::run_compare(&args)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -74,6 +78,12 @@ mod tests {
             ("drill --seconds-between 0", false),
             ("drill --seconds-between -1", false),
             ("drill --seconds-between nan", false),
+            ("compare a.json b.json", true),
+            ("compare --fail-above 1.05 - b.json", true),
+            ("compare a.json", false),
+            ("compare a.json b.json c.json", false),
+            ("compare --fail-above 0 a.json b.json", false),
+            ("compare --fail-above nan a.json b.json", false),
         ];
         for (line, ok) in cases {
             let words = std::iter::once("millrace-bench").chain(line.split_whitespace());

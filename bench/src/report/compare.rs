@@ -1,0 +1,237 @@
+//! `millrace-bench compare a.json b.json`: what changed between two recordings, and whether that is more than rounds
+//! differ among themselves.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::metric::{BROKER_CPU, Better, METRICS, Metric, Spread};
+use super::text::{ratio, table};
+use super::verdict::{account, workload};
+use crate::outcome::{Outcome, Settings};
+
+/// Compare two recordings made with --json
+///
+/// Runs with the same scenario, settings and label are rounds of one another. Rounds of A are paired with those of B
+/// that were asked the same, or most nearly the same: what differs is named. Of each figure the table has both
+/// medians, their ranges, the ratio B to A, and whether that is beyond what rounds differ by among themselves.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millrace-bench p2p --qos 1 --json before.json    (several times, for rounds)
+  millrace-bench compare before.json after.json
+  millrace-bench compare --fail-above 1.05 before.json after.json
+
+Exit code: 0; 1 if --fail-above found a pair above it; 2 if a file cannot be read, or if --fail-above has no pair to
+judge.")]
+pub(crate) struct CompareArgs {
+    /// Recording to compare with: a run a line, as --json writes them; - for standard input
+    #[arg(value_name = "A.json")]
+    a: PathBuf,
+    /// Recording that is compared
+    #[arg(value_name = "B.json")]
+    b: PathBuf,
+    /// Fail if a pair's ratio of the broker's CPU time a message (medians, B to A) is above this
+    #[arg(long, value_name = "RATIO", value_parser = above_zero)]
+    fail_above: Option<f64>,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
+    number.ok_or_else(|| "expected a number above 0, such as 1.05".to_owned())
+}
+
+/// Ranges of so few rounds are apart by chance more often than this: no verdict then.
+const CHANCE_MAX: f64 = 0.05;
+
+/// Compares the files and prints the table; the exit code.
+pub(crate) fn run(args: &CompareArgs) -> u8 {
+    let read = |path: &Path| {
+        let outcomes = read(path);
+        outcomes.map_err(|error| eprintln!("error: {}: {error}", path.display()))
+    };
+    let (Ok(a), Ok(b)) = (read(&args.a), read(&args.b)) else { return 2 };
+    print!("{}", compare(&a, &b));
+    let Some(limit) = args.fail_above else { return 0 };
+    let ratios = cpu_ratios(&a, &b);
+    if ratios.is_empty() {
+        eprintln!("error: --fail-above: no pair has the broker's CPU time in both files");
+        return 2;
+    }
+    let above: Vec<_> = ratios.iter().filter(|(_, value)| *value > limit).collect();
+    for (name, value) in &above {
+        println!("FAILED: {name}: {BROKER_CPU} is {} of before, above {limit}", ratio(*value));
+    }
+    u8::from(!above.is_empty())
+}
+
+/// Every line of a recording; an error names its line.
+fn read(path: &Path) -> Result<Vec<Outcome>, String> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
+    } else {
+        text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    }
+    let mut outcomes = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let outcome: Outcome =
+            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
+        if outcome.scenario.is_empty() {
+            return Err(format!("line {}: not a run of millrace-bench: it has no scenario", index + 1));
+        }
+        outcomes.push(outcome);
+    }
+    if outcomes.is_empty() { Err("no run in it".to_owned()) } else { Ok(outcomes) }
+}
+
+/// Both recordings' pairs as text: figures, what differs in what was asked, what has no counterpart.
+pub(crate) fn compare(a: &[Outcome], b: &[Outcome]) -> String {
+    let (a, b) = (rounds(a), rounds(b));
+    let pairs = pair(&a, &b);
+    let mut out = String::new();
+    for &(left, right) in &pairs {
+        out.push_str(&one(&a[left], &b[right]));
+        out.push('\n');
+    }
+    let alone = |name: &str, groups: &[Vec<&Outcome>], paired: Vec<usize>| -> String {
+        let alone = groups.iter().enumerate().filter(|(index, _)| !paired.contains(index));
+        alone.map(|(_, group)| format!("only in {name}: {}\n", title(group[0]))).collect()
+    };
+    out.push_str(&alone("A", &a, pairs.iter().map(|pair| pair.0).collect()));
+    out.push_str(&alone("B", &b, pairs.iter().map(|pair| pair.1).collect()));
+    out
+}
+
+fn title(run: &Outcome) -> String {
+    if run.label.is_empty() { workload(run) } else { format!("{}: {}", run.label, workload(run)) }
+}
+
+/// Runs that were asked the same, in the order of their first.
+fn rounds(runs: &[Outcome]) -> Vec<Vec<&Outcome>> {
+    let mut groups: Vec<Vec<&Outcome>> = Vec::new();
+    for run in runs {
+        let same = |group: &&mut Vec<&Outcome>| {
+            let first = group[0];
+            first.scenario == run.scenario && first.label == run.label && differences(first, run).is_empty()
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups
+}
+
+/// Groups of the same scenario, each at most once, those with the fewest differences first.
+fn pair(a: &[Vec<&Outcome>], b: &[Vec<&Outcome>]) -> Vec<(usize, usize)> {
+    let mut candidates = Vec::new();
+    for (left, one) in a.iter().enumerate() {
+        for (right, other) in b.iter().enumerate() {
+            let (one, other) = (one[0], other[0]);
+            if one.scenario == other.scenario {
+                // Another name for the broker is less of a difference than any setting.
+                let differences = 2 * differences(one, other).len() + usize::from(one.label != other.label);
+                candidates.push((differences, left, right));
+            }
+        }
+    }
+    candidates.sort_unstable();
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (_, left, right) in candidates {
+        if pairs.iter().all(|pair| pair.0 != left && pair.1 != right) {
+            pairs.push((left, right));
+        }
+    }
+    pairs.sort_unstable();
+    pairs
+}
+
+/// Settings that are not the same, as `name: one → other`. Seeds may differ from round to round.
+fn differences(one: &Outcome, other: &Outcome) -> Vec<String> {
+    let json = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
+    let (one, other) = (json(&one.settings), json(&other.settings));
+    let Some(fields) = one.as_object() else { return Vec::new() };
+    let differing =
+        fields.iter().filter(|(name, value)| name.as_str() != "seed" && other[name.as_str()] != **value);
+    differing
+        .map(|(name, value)| format!("{name}: {value} → {}", other[name.as_str()]).replace('"', ""))
+        .collect()
+}
+
+fn one(a: &[&Outcome], b: &[&Outcome]) -> String {
+    let mut out = title(a[0]);
+    if a[0].label != b[0].label {
+        out.push_str(&format!("  →  {}", b[0].label));
+    }
+    out.push_str(&format!("   (rounds: {} and {})\n", a.len(), b.len()));
+    for difference in differences(a[0], b[0]) {
+        out.push_str(&format!("  differs: {difference}\n"));
+    }
+    let cell = |text: &str| text.to_owned();
+    let mut rows =
+        vec![vec![cell(""), cell("A"), cell("min..max"), cell("B"), cell("min..max"), cell("ratio")]];
+    let mut verdicts = vec![String::new()];
+    for metric in METRICS {
+        let (Some(left), Some(right)) = (Spread::of(metric, a), Spread::of(metric, b)) else { continue };
+        rows.push(vec![
+            format!("  {}", metric.name),
+            (metric.show)(left.median),
+            left.range(metric),
+            (metric.show)(right.median),
+            right.range(metric),
+            ratio(right.median / left.median),
+        ]);
+        verdicts.push(verdict(metric, &left, &right));
+    }
+    let lines = table(&rows);
+    // The table has trimmed its lines' ends; what follows stands in a column of its own.
+    let width = lines.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    for (line, verdict) in lines.lines().zip(verdicts) {
+        out.push_str(format!("{line:<width$}  {verdict}").trim_end());
+        out.push('\n');
+    }
+    for (name, runs) in [("A", a), ("B", b)] {
+        for (index, run) in runs.iter().enumerate().filter(|(_, run)| !run.is_good()) {
+            out.push_str(&format!("  warning: {name}, round {}: {}\n", index + 1, account(run)));
+        }
+    }
+    out
+}
+
+/// Whether the difference is beyond what rounds differ by: their ranges do not overlap, and there are enough rounds
+/// that chance would hardly do that.
+fn verdict(metric: &Metric, a: &Spread, b: &Spread) -> String {
+    if a.rounds.min(b.rounds) < 2 {
+        return "one round: spread unknown".to_owned();
+    }
+    if a.min <= b.max && b.min <= a.max {
+        return "within noise".to_owned();
+    }
+    let chance = chance(a.rounds, b.rounds);
+    if chance > CHANCE_MAX {
+        return format!("apart, but of so few rounds in 1 of {:.0} by chance", 1.0 / chance);
+    }
+    let better = (b.median < a.median) == (metric.better == Better::Less);
+    if better { "better, beyond noise".to_owned() } else { "WORSE, beyond noise".to_owned() }
+}
+
+/// How likely the ranges of so many rounds of the same thing do not overlap: all of one side are below all of the
+/// other in 2 of the ways to mix them.
+fn chance(one: usize, other: usize) -> f64 {
+    let ways: f64 = (1..=one).map(|k| (other + k) as f64 / k as f64).product();
+    2.0 / ways
+}
+
+/// Of each pair that has it: its name, and the ratio of the broker's CPU time a message.
+fn cpu_ratios(a: &[Outcome], b: &[Outcome]) -> Vec<(String, f64)> {
+    let (a, b) = (rounds(a), rounds(b));
+    let metric = METRICS.iter().find(|metric| metric.name == BROKER_CPU);
+    let ratio = |&(left, right): &(usize, usize)| {
+        let (one, other) = (Spread::of(metric?, &a[left])?, Spread::of(metric?, &b[right])?);
+        Some((title(a[left][0]), other.median / one.median))
+    };
+    pair(&a, &b).iter().filter_map(ratio).collect()
+}
