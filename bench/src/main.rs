@@ -8,6 +8,7 @@ mod drill;
 mod load;
 mod outcome;
 mod plot;
+mod process;
 mod random;
 mod relay;
 mod report;
