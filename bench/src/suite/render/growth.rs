@@ -5,7 +5,7 @@ use super::super::metric::Metric;
 use super::super::record::Kind;
 use super::super::rows::Row;
 use super::tables::{NONE, command_of, table};
-use super::{image, plots};
+use super::{Plot, image, plots};
 use crate::report::text;
 
 /// A curve that rises by no more than this is flat.
@@ -18,7 +18,7 @@ pub(super) fn growth(
     figures: &Figures<'_>,
     rows: &[&Row],
     folder: &str,
-    plots: &mut Vec<(String, String)>,
+    plots: &mut Vec<Plot>,
 ) -> Result<String, String> {
     if rows.is_empty() {
         return Ok(String::new());
@@ -37,8 +37,7 @@ pub(super) fn growth(
         out.push('\n');
         out.push_str(&lines(figures, curve, metric));
         if curve.len() > 1 {
-            plots::curve(figures, curve, metric, plots)?;
-            image(&mut out, folder, plots);
+            image(&mut out, folder, plots::curve(figures, curve, metric)?, plots);
         }
     }
     Ok(out)

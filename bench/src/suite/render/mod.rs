@@ -14,11 +14,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+/// File name (without folder) and content of a graph.
+pub(super) type Plot = (String, String);
+
 /// The document and the graphs it names.
 pub(super) struct Document {
     pub markdown: String,
-    /// File names (without folder) and contents.
-    pub plots: Vec<(String, String)>,
+    pub plots: Vec<Plot>,
 }
 
 /// The document; `folder` is where its graphs are, as seen from it.
@@ -36,22 +38,19 @@ pub(super) fn render(header: &Header, records: &[Record], folder: &str) -> Resul
     let messages: Vec<&Row> = cpu.iter().chain(&latency).copied().collect();
     if !messages.is_empty() {
         out.push_str(&tables::glance(&figures, &messages));
-        plots::cpu(&figures, &messages, &mut plots)?;
-        image(&mut out, folder, &plots);
+        image(&mut out, folder, plots::cpu(&figures, &messages)?, &mut plots);
     }
     out.push_str(&better::promises(&figures, &measured));
     out.push_str(&better::others(&figures, &measured));
     section(&mut out, "Work as fast as it goes", CPU, &cpu, |row| tables::cpu(&figures, row));
     section(&mut out, "At a fixed rate", LATENCY, &latency, |row| tables::latency(&figures, row));
     if !latency.is_empty() {
-        plots::latency(&figures, &latency, &mut plots)?;
-        image(&mut out, folder, &plots);
+        image(&mut out, folder, plots::latency(&figures, &latency)?, &mut plots);
     }
     let idle = of(Section::Idle);
     section(&mut out, "Idle connections", IDLE, &idle, |row| tables::idle(&figures, row));
     if !idle.is_empty() {
-        plots::idle(&figures, &idle, &mut plots)?;
-        image(&mut out, folder, &plots);
+        image(&mut out, folder, plots::idle(&figures, &idle)?, &mut plots);
     }
     section(&mut out, "Publishes that feed a stream", HOOKS, &of(Section::Hooks), |row| {
         tables::hooks(&figures, row)
@@ -134,9 +133,11 @@ fn section(out: &mut String, title: &str, words: &str, rows: &[&Row], part: impl
     }
 }
 
-/// The newest graph.
-fn image(out: &mut String, folder: &str, plots: &[(String, String)]) {
-    if let Some((name, _)) = plots.last() {
+/// Names a graph, if there is one, and keeps it.
+fn image(out: &mut String, folder: &str, plot: Option<Plot>, plots: &mut Vec<Plot>) {
+    if let Some(plot) = plot {
+        let name = &plot.0;
         out.push_str(&format!("\n![{name}]({folder}/{name})\n"));
+        plots.push(plot);
     }
 }

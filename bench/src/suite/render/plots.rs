@@ -4,30 +4,29 @@ use super::super::figures::{Figures, Spread};
 use super::super::metric::Metric;
 use super::super::record::Contestant;
 use super::super::rows::Row;
+use super::Plot;
 use crate::plot::{Axis, Bar, BarRow, Bars, Chart, Line, Series, Unit};
 
 const WIDTH: u32 = 820;
 const HEIGHT: u32 = 360;
 
-type Plots = Vec<(String, String)>;
-
-pub(super) fn cpu(figures: &Figures<'_>, rows: &[&Row], plots: &mut Plots) -> Result<(), String> {
+pub(super) fn cpu(figures: &Figures<'_>, rows: &[&Row]) -> Result<Option<Plot>, String> {
     let axis = Axis { label: "µs a message".to_owned(), log: true, ..Axis::default() };
     let title = "The broker's CPU time a message (less is better)";
-    bars(figures, rows, &[Metric::CpuUs], ("cpu.svg", title, axis), plots)
+    bars(figures, rows, &[Metric::CpuUs], ("cpu.svg", title, axis))
 }
 
-pub(super) fn latency(figures: &Figures<'_>, rows: &[&Row], plots: &mut Plots) -> Result<(), String> {
+pub(super) fn latency(figures: &Figures<'_>, rows: &[&Row]) -> Result<Option<Plot>, String> {
     let axis = Axis { unit: Unit::Micros, log: true, ..Axis::default() };
     let metrics = [Metric::P50, Metric::P99, Metric::P999];
     let title = "Latency at a fixed rate, from the intended send time (less is better)";
-    bars(figures, rows, &metrics, ("latency.svg", title, axis), plots)
+    bars(figures, rows, &metrics, ("latency.svg", title, axis))
 }
 
-pub(super) fn idle(figures: &Figures<'_>, rows: &[&Row], plots: &mut Plots) -> Result<(), String> {
+pub(super) fn idle(figures: &Figures<'_>, rows: &[&Row]) -> Result<Option<Plot>, String> {
     let axis = Axis { unit: Unit::Bytes, log: true, ..Axis::default() };
     let title = "Resident memory for each idle connection with one subscription (less is better)";
-    bars(figures, rows, &[Metric::BytesPerConnection], ("idle.svg", title, axis), plots)
+    bars(figures, rows, &[Metric::BytesPerConnection], ("idle.svg", title, axis))
 }
 
 /// Nothing is drawn where nobody has a figure.
@@ -36,15 +35,14 @@ fn bars(
     rows: &[&Row],
     metrics: &[Metric],
     (file, title, axis): (&str, &str, Axis),
-    plots: &mut Plots,
-) -> Result<(), String> {
+) -> Result<Option<Plot>, String> {
     let has_figure = |broker: &&Contestant| {
         let mut pairs = rows.iter().flat_map(|row| metrics.iter().map(move |metric| (row, *metric)));
         pairs.any(|(row, metric)| figures.median(row, &broker.name, metric).is_some())
     };
     let brokers: Vec<_> = figures.header.brokers.iter().filter(has_figure).collect();
     if brokers.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut bar_rows = Vec::new();
     for row in rows {
@@ -57,8 +55,7 @@ fn bars(
     }
     let names = brokers.iter().map(|broker| broker.name.clone()).collect();
     let bars = Bars { title: title.to_owned(), axis, names, rows: bar_rows };
-    plots.push((file.to_owned(), bars.svg(WIDTH)?));
-    Ok(())
+    Ok(Some((file.to_owned(), bars.svg(WIDTH)?)))
 }
 
 fn bar(spread: Spread) -> Bar {
@@ -70,9 +67,8 @@ pub(super) fn curve(
     figures: &Figures<'_>,
     curve: &[&Row],
     metric: Metric,
-    plots: &mut Plots,
-) -> Result<(), String> {
-    let Some(first) = curve.first() else { return Ok(()) };
+) -> Result<Option<Plot>, String> {
+    let Some(first) = curve.first() else { return Ok(None) };
     let series: Vec<Series> = figures
         .header
         .brokers
@@ -86,11 +82,10 @@ pub(super) fn curve(
         })
         .collect();
     if series.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let x = Axis { label: first.name.to_owned(), log: true, ..Axis::default() };
     let y = Axis { label: metric.name().to_owned(), ..Axis::default() };
     let chart = Chart { title: first.title.to_owned(), x, y, series, ..Chart::default() };
-    plots.push((format!("{}.svg", first.name), chart.svg(WIDTH, HEIGHT)?));
-    Ok(())
+    Ok(Some((format!("{}.svg", first.name), chart.svg(WIDTH, HEIGHT)?)))
 }
