@@ -1,4 +1,5 @@
-//! `millrace-bench`: drills against a broker that it sees only as a process and over the network, as its users do.
+//! `millrace-bench`: load and drills against a broker that it sees only as a process and over the network, as its users
+//! do.
 
 use std::process::ExitCode;
 
@@ -12,13 +13,14 @@ mod process;
 mod random;
 mod relay;
 mod report;
+mod scenario;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
 #[command(
     name = "millrace-bench",
     version,
-    about = "Drills against the Millrace broker",
+    about = "Load for any MQTT broker, and crash drills for Millrace",
     disable_help_subcommand = true,
     max_term_width = 100
 )]
@@ -29,13 +31,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Scenario(scenario::Scenario),
     Drill(drill::DrillArgs),
     Relay(relay::RelayArgs),
     Compare(report::CompareArgs),
+    /// One of several processes of a scenario; started by it, not by people
+    #[command(hide = true)]
+    Worker,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Scenario(scenario) => return ExitCode::from(scenario::run(&scenario)),
+        Command::Worker => return process::worker::run(),
         Command::Drill(args) => drill::run(&args),
         Command::Relay(args) => relay::run(&args).map(|()| true),
         Command::Compare(args) => return ExitCode::from(report::run_compare(&args)),

@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub generator: Usage,
     /// What the broker used, if its process is known.
     pub broker: Option<Usage>,
+    /// Subscriptions that were held beside the load (`--held-subscriptions`), if any.
+    pub held: Option<Held>,
     /// A line for each second (or `--interval`), warm-up included.
     pub samples: Vec<Sample>,
     /// Why the run ended early or what was wrong with it, in words; empty when all is well.
@@ -142,6 +144,20 @@ pub(crate) struct Usage {
     pub alive: bool,
     /// It used as much CPU time as it could get: what is measured may be the generator. Only said of the generator.
     pub saturated: bool,
+}
+
+/// Subscriptions that few clients made before the run, on filters that nothing is published to, and ended after it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Held {
+    pub subscriptions: u64,
+    /// Seconds from the first SUBSCRIBE to the last SUBACK.
+    pub subscribe_s: f64,
+    /// Seconds from the first UNSUBSCRIBE to the last UNSUBACK.
+    pub unsubscribe_s: f64,
+    /// Resident memory of the broker before they were made, and with all of them, in bytes (0: not looked at).
+    pub rss_before: u64,
+    pub rss: u64,
 }
 
 /// One interval of the run.

@@ -1,6 +1,30 @@
 //! The load engine: carries out a [`Plan`] with mio and the project's codec, and says what came of it.
 
+//!
+//! In the order of data: a [`plan`] is laid out over threads (`layout`); `run` starts a `worker` a thread and talks to
+//! it through its `link`; a worker opens `client`s, lets `publisher`s write messages made from a `template` as their
+//! window or the `timetable` allows, keeps what is in `flight`, and enters what comes into the `account`, by the
+//! [`payload`]'s stamp.
+
 pub(crate) mod plan;
+
+mod layout;
+
+mod link;
+mod run;
+
+mod client;
+mod worker;
+
+mod flight;
+mod publisher;
+mod template;
+mod timetable;
+
+mod account;
+pub(crate) mod clock;
+mod latency;
+pub(crate) mod payload;
 
 use crate::outcome::{Latency, Sample, Totals};
 use plan::Plan;
@@ -38,6 +62,9 @@ pub(crate) struct Tally {
     pub sent: Vec<(usize, usize, u64)>,
     /// Distinct deliveries of the whole run by stream, at all subscribers of this process together.
     pub arrived: Vec<(usize, usize, u64)>,
+    /// Messages of groups that nobody hears (`receivers` 0) whose acknowledgement never came; of the whole run.
+    #[serde(default)]
+    pub unacknowledged: u64,
     /// The first thing that went wrong, in words; empty if nothing did.
     pub error: String,
 }
@@ -47,6 +74,20 @@ pub(crate) struct Tally {
 /// # Errors
 /// Nothing could be measured: no connection got ready, too few file descriptors.
 pub(crate) fn run(plan: &Plan, control: &mut dyn Control) -> Result<Tally, String> {
-    let _ = (plan, control);
-    Err("the load engine is not there yet".to_owned())
+    run::run(plan, control)
 }
+
+impl Phase {
+    /// As samples name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Connect => "connect",
+            Phase::Warmup => "warmup",
+            Phase::Measure => "measure",
+            Phase::Drain => "drain",
+        }
+    }
+}
+
+#[cfg(test)]
+mod driver;

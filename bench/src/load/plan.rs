@@ -21,6 +21,13 @@ pub(crate) struct Plan {
     /// Groups of clients; those that subscribe connect before those that publish.
     pub groups: Vec<Group>,
     pub phases: Phases,
+    /// Seconds between samples.
+    #[serde(default = "one_second")]
+    pub sample_s: f64,
+}
+
+fn one_second() -> f64 {
+    1.0
 }
 
 /// How connections are opened.

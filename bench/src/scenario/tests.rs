@@ -1,0 +1,1 @@
+//! Command lines, the plans that they make, and how plans are cut.
