@@ -20,15 +20,16 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
         let half = values.len() / 2;
-        let median = if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
+        let median =
+            if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
         Some(Spread { median, min, max, rounds: values.len() })
     }
 }
 
-/// All measurements by row, place on the curve and broker.
+/// All measurements by row, then place on its curve, then broker.
 pub(super) struct Figures<'a> {
     pub header: &'a Header,
-    records: BTreeMap<(&'a str, u64, &'a str), Vec<&'a Record>>,
+    records: BTreeMap<&'a str, BTreeMap<u64, BTreeMap<&'a str, Vec<&'a Record>>>>,
 }
 
 /// What came of a promise.
@@ -56,16 +57,18 @@ pub(super) struct Better {
 
 impl<'a> Figures<'a> {
     pub(super) fn new(header: &'a Header, records: &'a [Record]) -> Figures<'a> {
-        let mut sorted: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut sorted: BTreeMap<&str, BTreeMap<u64, BTreeMap<&str, Vec<&Record>>>> = BTreeMap::new();
         for record in records {
-            let key = (record.row.as_str(), record.at, record.broker.as_str());
-            sorted.entry(key).or_default().push(record);
+            let places = sorted.entry(record.row.as_str()).or_default();
+            let brokers = places.entry(record.at).or_default();
+            brokers.entry(record.broker.as_str()).or_default().push(record);
         }
         Figures { header, records: sorted }
     }
 
     pub(super) fn records(&self, row: &Row, broker: &str) -> &[&'a Record] {
-        self.records.get(&(row.name, row.at, broker)).map_or(&[], Vec::as_slice)
+        let of_row = self.records.get(row.name).and_then(|places| places.get(&row.at));
+        of_row.and_then(|brokers| brokers.get(broker)).map_or(&[], Vec::as_slice)
     }
 
     /// Of the runs in which all went well.
@@ -100,8 +103,9 @@ impl<'a> Figures<'a> {
 
     /// Millrace's better figure, and with how many cores.
     fn ours(&self, row: &Row, metric: Metric) -> Option<(f64, &'a Contestant)> {
-        let figures =
-            self.of_kind(Kind::Millrace).filter_map(|ours| Some((self.median(row, &ours.name, metric)?, ours)));
+        let figures = self
+            .of_kind(Kind::Millrace)
+            .filter_map(|ours| Some((self.median(row, &ours.name, metric)?, ours)));
         figures.reduce(|best, next| if is_better(metric, next.0, best.0) { next } else { best })
     }
 

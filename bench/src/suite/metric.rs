@@ -19,6 +19,10 @@ pub(super) enum Metric {
     ConnectP99,
     /// The broker's resident memory while loaded.
     Memory,
+    /// Of subscriptions that are held beside the load: how fast they are made and ended, and what each takes.
+    SubscribesPerSecond,
+    UnsubscribesPerSecond,
+    BytesPerSubscription,
     /// Context switches of the broker a message.
     Switches,
     /// The generator's CPU time a message.
@@ -40,6 +44,9 @@ impl Metric {
             Metric::ConnectsPerSecond => "connects/s",
             Metric::ConnectP99 => "connect p99",
             Metric::Memory => "memory",
+            Metric::SubscribesPerSecond => "subscribes/s",
+            Metric::UnsubscribesPerSecond => "unsubscribes/s",
+            Metric::BytesPerSubscription => "bytes/subscription",
             Metric::Switches => "switches/message",
             Metric::LoadUs => "generator µs/message",
             Metric::OtherCores => "other cores",
@@ -47,18 +54,27 @@ impl Metric {
     }
 
     pub(super) fn more_is_better(self) -> bool {
-        matches!(self, Metric::Rate | Metric::ConnectsPerSecond)
+        matches!(
+            self,
+            Metric::Rate
+                | Metric::ConnectsPerSecond
+                | Metric::SubscribesPerSecond
+                | Metric::UnsubscribesPerSecond
+        )
     }
 
     pub(super) fn show(self, value: f64) -> String {
         match self {
             Metric::P50 | Metric::P99 | Metric::P999 | Metric::ConnectP99 => text::micros(value),
             Metric::Memory => text::bytes(value),
-            Metric::BytesPerConnection | Metric::BytesLeft => text::count(value.max(0.0).round() as u64),
+            Metric::BytesPerConnection | Metric::BytesLeft | Metric::BytesPerSubscription => {
+                text::count(value.max(0.0).round() as u64)
+            }
             Metric::OtherCores => format!("{value:.2}"),
-            Metric::CpuUs | Metric::Rate | Metric::Switches | Metric::LoadUs | Metric::ConnectsPerSecond => {
+            Metric::SubscribesPerSecond | Metric::UnsubscribesPerSecond | Metric::ConnectsPerSecond => {
                 text::number(value)
             }
+            Metric::CpuUs | Metric::Rate | Metric::Switches | Metric::LoadUs => text::number(value),
         }
     }
 
@@ -91,6 +107,18 @@ impl Metric {
                 (latency.count() > 0).then(|| latency.quantile(0.99) as f64)
             }
             Metric::Memory => broker.and_then(|usage| some(usage.rss as f64)),
+            Metric::SubscribesPerSecond => {
+                let held = outcome.held.as_ref()?;
+                some(held.subscriptions as f64 / held.subscribe_s)
+            }
+            Metric::UnsubscribesPerSecond => {
+                let held = outcome.held.as_ref()?;
+                some(held.subscriptions as f64 / held.unsubscribe_s)
+            }
+            Metric::BytesPerSubscription => {
+                let held = outcome.held.as_ref().filter(|held| held.rss_before > 0 && held.rss > 0)?;
+                some((held.rss as f64 - held.rss_before as f64) / held.subscriptions as f64)
+            }
             Metric::Switches => {
                 let usage = broker.filter(|_| messages > 0.0)?;
                 Some((usage.voluntary_switches + usage.involuntary_switches) as f64 / messages)

@@ -21,13 +21,13 @@ use rows::{Field, ROWS, Row, Section};
 use runner::Runner;
 
 mod contestants;
+mod figures;
 mod machine;
+mod metric;
+mod record;
+mod render;
 mod rows;
 mod runner;
-mod record;
-mod metric;
-mod figures;
-mod render;
 
 /// Seconds that a measurement takes beside its phases: broker up and down, connections, drain.
 const AROUND_S: f64 = 3.0;
@@ -212,7 +212,8 @@ fn jobs<'a>(rows: &[&'static Row], header: &'a Header) -> Vec<Job<'a>> {
     let (mut jobs, mut turn) = (Vec::new(), 0);
     for round in 0..rounds {
         for row in rows.iter().filter(|row| round < rounds_of(row)) {
-            let mut field: Vec<_> = header.brokers.iter().filter(|broker| takes_part(row.field, broker.kind)).collect();
+            let mut field: Vec<_> =
+                header.brokers.iter().filter(|broker| takes_part(row.field, broker.kind)).collect();
             if field.is_empty() {
                 continue;
             }
@@ -250,7 +251,9 @@ fn progress(job: &Job<'_>, record: &Record, (done, all): (usize, usize), began: 
     };
     let trouble = record.trouble();
     let figures = match job.row.section {
-        Section::Idle => [metric::Metric::BytesPerConnection, metric::Metric::ConnectsPerSecond].map(figure).concat(),
+        Section::Idle => {
+            [metric::Metric::BytesPerConnection, metric::Metric::ConnectsPerSecond].map(figure).concat()
+        }
         _ => [metric::Metric::CpuUs, metric::Metric::Rate].map(figure).concat(),
     };
     let trouble = if trouble.is_empty() { trouble } else { format!("  FAILED: {trouble}") };
@@ -295,7 +298,8 @@ fn write(args: &ResultsArgs, header: &Header, records: &[Record]) -> Result<bool
     let is_ours = |kind| matches!(kind, Kind::Millrace | Kind::Hooked);
     let failed = |row: &&Row| {
         let ours = figures.field(row).into_iter().filter(|broker| is_ours(broker.kind));
-        ours.into_iter().any(|broker| figures.records(row, &broker.name).iter().all(|run| !run.trouble().is_empty()))
+        ours.into_iter()
+            .any(|broker| figures.records(row, &broker.name).iter().all(|run| !run.trouble().is_empty()))
     };
     Ok(!ROWS.iter().any(|row| failed(&row)))
 }

@@ -103,8 +103,11 @@ impl Record {
             (totals.disconnects, "disconnects"),
             (totals.connect_failed, "failed to connect"),
         ];
-        let mut words: Vec<_> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let mut words: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
         let asked = self.outcome.settings.rate.unwrap_or(0.0) * totals.seconds;
         if totals.behind as f64 > asked * BEHIND {
             words.push(format!("{} behind the rate", totals.behind));
@@ -132,6 +135,7 @@ pub(super) fn read(path: &Path) -> Result<(Header, Vec<Record>), String> {
     if header.format != 1 {
         return Err(format!("{}: not a file of `results` that this version knows", path.display()));
     }
-    let records = lines.map(|(number, line)| serde_json::from_str(line).map_err(|error| wrong(number, error)));
+    let records =
+        lines.map(|(number, line)| serde_json::from_str(line).map_err(|error| wrong(number, error)));
     Ok((header, records.collect::<Result<_, _>>()?))
 }

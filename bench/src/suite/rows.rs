@@ -15,7 +15,7 @@ pub(super) enum Section {
     Hooks,
     /// CPU time a message as something grows: a curve is the rows of the same title.
     Growth,
-    /// The generator against itself.
+    /// The same work from more of the generator.
     Generator,
 }
 
@@ -173,8 +173,8 @@ pub(super) const ROWS: &[Row] = &[
         name: "idle_10k",
         section: Section::Idle,
         title: "10,000 connections with one subscription each, MQTT 3.1.1",
-        args: "conn --connections 10000 --subscribe --hold 2",
-        quick: "conn --connections 300 --subscribe --hold 0.3",
+        args: "conn --connections 10000 --subscribe --processes 2 --duration 2",
+        quick: "conn --connections 300 --subscribe --duration 0.3",
         promises: IDLE,
         ..ROW
     },
@@ -182,8 +182,8 @@ pub(super) const ROWS: &[Row] = &[
         name: "idle_10k_v5",
         section: Section::Idle,
         title: "10,000 connections with one subscription each, MQTT 5.0",
-        args: "conn --connections 10000 --subscribe --hold 2 --version 5.0",
-        quick: "conn --connections 300 --subscribe --hold 0.3 --version 5.0",
+        args: "conn --connections 10000 --subscribe --processes 2 --duration 2 --version 5.0",
+        quick: "conn --connections 300 --subscribe --duration 0.3 --version 5.0",
         promises: IDLE,
         ..ROW
     },
@@ -191,7 +191,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "idle_18k",
         section: Section::Idle,
         title: "18,000 connections with one subscription each, MQTT 3.1.1",
-        args: "conn --connections 18000 --subscribe --hold 2",
+        args: "conn --connections 18000 --subscribe --processes 2 --duration 2",
         quick: "",
         promises: IDLE,
         ..ROW
@@ -200,7 +200,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "idle_18k_v5",
         section: Section::Idle,
         title: "18,000 connections with one subscription each, MQTT 5.0",
-        args: "conn --connections 18000 --subscribe --hold 2 --version 5.0",
+        args: "conn --connections 18000 --subscribe --processes 2 --duration 2 --version 5.0",
         quick: "",
         promises: IDLE,
         ..ROW
@@ -215,11 +215,81 @@ pub(super) const ROWS: &[Row] = &[
         promises: &[Promise::OfUnhooked(Metric::Rate, 0.5)],
         ..ROW
     },
-    growth("connections", "connections, all of them in pairs that send at QoS 1, 8 in flight", 10, "p2p --pairs 5 --qos 1 --window 8"),
-    growth("connections", "connections, all of them in pairs that send at QoS 1, 8 in flight", 1_000, "p2p --pairs 500 --qos 1 --window 8"),
-    growth("connections", "connections, all of them in pairs that send at QoS 1, 8 in flight", 18_000, "p2p --pairs 9000 --qos 1 --window 8"),
+    growth("connections", CONNECTIONS, 10, "p2p --pairs 5 --qos 1 --window 8"),
+    growth("connections", CONNECTIONS, 1_000, "p2p --pairs 500 --qos 1 --window 8"),
+    growth("connections", CONNECTIONS, 18_000, "p2p --pairs 9000 --qos 1 --window 8"),
+    growth("idle", BESIDE, 10, "p2p --pairs 250 --qos 1 --window 8 --idle 10"),
+    growth("idle", BESIDE, 1_000, "p2p --pairs 250 --qos 1 --window 8 --idle 1000"),
+    growth("idle", BESIDE, 17_000, "p2p --pairs 250 --qos 1 --window 8 --idle 17000"),
+    growth("subscriptions", HELD, 10, "p2p --pairs 250 --qos 1 --window 8 --held-subscriptions 10"),
+    growth(
+        "subscriptions",
+        HELD,
+        1_000_000,
+        "p2p --pairs 250 --qos 1 --window 8 --held-subscriptions 1000000",
+    ),
+    growth(
+        "reconnects",
+        RECONNECTS,
+        5,
+        "fleet --locks 5000 --plain --rate 8000 --commands 0 --reconnect 1000",
+    ),
+    growth(
+        "reconnects",
+        RECONNECTS,
+        500,
+        "fleet --locks 5000 --plain --rate 8000 --commands 0 --reconnect 10",
+    ),
+    Row {
+        name: "threads_2",
+        section: Section::Generator,
+        title: "p2p_q1 from two threads of the generator",
+        args: "p2p --pairs 250 --qos 1 --window 8 --threads 2",
+        quick: "p2p --pairs 20 --qos 1 --window 8 --threads 2",
+        field: Field::Ours,
+        ..ROW
+    },
+    Row {
+        name: "processes_2",
+        section: Section::Generator,
+        title: "p2p_q1 from two processes of the generator",
+        args: "p2p --pairs 250 --qos 1 --window 8 --processes 2",
+        quick: "p2p --pairs 20 --qos 1 --window 8 --processes 2",
+        field: Field::Ours,
+        ..ROW
+    },
 ];
+
+const CONNECTIONS: &str = "Connections, all of them in pairs that send at QoS 1, 8 in flight";
+const BESIDE: &str =
+    "Idle connections with a subscription each, beside 250 pairs that send at QoS 1, 8 in flight";
+const HELD: &str = "Subscriptions held, beside 250 pairs that send at QoS 1, 8 in flight";
+const RECONNECTS: &str = "Reconnects a second of 5,000 locks that send 8,000 messages a second at QoS 1; each drops \
+routes that were looked up";
 
 const fn growth(name: &'static str, title: &'static str, at: u64, args: &'static str) -> Row {
     Row { name, section: Section::Growth, title, args, at, field: Field::Ours, ..ROW }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_told_apart_and_curves_rise() {
+        let mut seen = BTreeSet::new();
+        for row in ROWS {
+            assert!(seen.insert((row.name, row.at)), "{} {} twice", row.name, row.at);
+            assert!(!row.args.is_empty() && !row.title.ends_with('.'), "{}", row.name);
+            assert!((row.at > 0) == (row.section == Section::Growth), "{}: a place on a curve", row.name);
+        }
+        for pair in ROWS.windows(2) {
+            assert!(pair[0].name != pair[1].name || pair[0].at < pair[1].at, "{}", pair[0].name);
+        }
+        let names = |rows: &[Row]| rows.iter().map(|row| row.name).collect::<BTreeSet<_>>().len();
+        let runs = ROWS.chunk_by(|one, next| one.name == next.name).count();
+        assert_eq!(names(ROWS), runs, "rows of a curve stand together");
+    }
 }

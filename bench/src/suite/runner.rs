@@ -65,8 +65,7 @@ impl Runner {
         if contestant.prime_s > 0.0 && !self.quick && !args.starts_with("conn") {
             self.generate(args, contestant, port, pid, (0.0, contestant.prime_s))?;
         }
-        let (began, busy, broker_cpu, load_cpu) =
-            (Instant::now(), busy_s(), cpu_s(pid), children_s());
+        let (began, busy, broker_cpu, load_cpu) = (Instant::now(), busy_s(), cpu_s(pid), children_s());
         let outcome = self.generate(args, contestant, port, pid, (self.warmup_s, self.duration_s));
         let ours = (cpu_s(pid) - broker_cpu) + (children_s() - load_cpu);
         record.other_cores = ((busy_s() - busy - ours) / began.elapsed().as_secs_f64()).max(0.0);
@@ -184,7 +183,8 @@ fn busy_s() -> f64 {
 
 fn busy_ticks(stat: &str) -> f64 {
     let line = stat.lines().next().unwrap_or_default();
-    let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+    let ticks: Vec<f64> =
+        line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal
     ticks.iter().enumerate().filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum()
 }
@@ -198,7 +198,8 @@ fn cpu_s(pid: u32) -> f64 {
 fn children_s() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_whitespace().skip(13).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_S
+    fields.split_whitespace().skip(13).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>()
+        / TICKS_PER_S
 }
 
 #[cfg(test)]
@@ -207,11 +208,7 @@ mod tests {
 
     #[test]
     fn waiting_is_not_busy() {
-        let cases = [
-            ("cpu  10 20 30 4000 5000 1 2 3 7 7\ncpu0 1", 66.0),
-            ("cpu  1 0 0 9", 1.0),
-            ("", 0.0),
-        ];
+        let cases = [("cpu  10 20 30 4000 5000 1 2 3 7 7\ncpu0 1", 66.0), ("cpu  1 0 0 9", 1.0), ("", 0.0)];
         for (stat, expected) in cases {
             assert_eq!(busy_ticks(stat), expected, "{stat}");
         }

@@ -4,7 +4,7 @@ use super::super::figures::Figures;
 use super::super::metric::Metric;
 use super::super::record::Kind;
 use super::super::rows::Row;
-use super::tables::{NONE, command_of, table};
+use super::tables::{NONE, command_of, range, table};
 use super::{Plot, image, plots};
 use crate::report::text;
 
@@ -29,23 +29,19 @@ pub(super) fn growth(
         let count = rows[at..].iter().take_while(|row| row.name == first.name).count();
         let curve = &rows[at..at + count];
         at += count;
-        let metric = metric(first);
+        let metric = Metric::CpuUs;
         out.push_str(&format!("\n### {}\n\n{}; {}.\n\n", first.name, first.title, metric.name()));
         for row in curve {
             out.push_str(&format!("- {}: {}\n", text::count(row.at), command_of(figures, row)));
         }
         out.push('\n');
         out.push_str(&lines(figures, curve, metric));
+        out.push_str(&held(figures, curve));
         if curve.len() > 1 {
             image(&mut out, folder, plots::curve(figures, curve, metric)?, plots);
         }
     }
     Ok(out)
-}
-
-/// What a curve shows.
-fn metric(row: &Row) -> Metric {
-    if row.args.starts_with("subscriptions") { Metric::Rate } else { Metric::CpuUs }
 }
 
 fn lines(figures: &Figures<'_>, curve: &[&Row], metric: Metric) -> String {
@@ -54,7 +50,8 @@ fn lines(figures: &Figures<'_>, curve: &[&Row], metric: Metric) -> String {
     head.push("last ÷ first".to_owned());
     head.push("flat".to_owned());
     let brokers = figures.header.brokers.iter();
-    let brokers = brokers.filter(|broker| curve.iter().any(|row| !figures.records(row, &broker.name).is_empty()));
+    let brokers =
+        brokers.filter(|broker| curve.iter().any(|row| !figures.records(row, &broker.name).is_empty()));
     let rise = |name: &str| {
         let first = figures.median(curve.first()?, name, metric)?;
         Some(figures.median(curve.last()?, name, metric)? / first)
@@ -75,6 +72,32 @@ fn lines(figures: &Figures<'_>, curve: &[&Row], metric: Metric) -> String {
         .collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     table(&head, &lines)
+}
+
+/// How fast held subscriptions come and go, and what they take, where the most are held.
+fn held(figures: &Figures<'_>, curve: &[&Row]) -> String {
+    let metrics = [Metric::SubscribesPerSecond, Metric::UnsubscribesPerSecond, Metric::BytesPerSubscription];
+    let Some(last) = curve.last() else { return String::new() };
+    let lines: Vec<Vec<String>> = figures
+        .field(last)
+        .into_iter()
+        .filter(|broker| figures.median(last, &broker.name, metrics[0]).is_some())
+        .map(|broker| {
+            let mut line = vec![broker.name.clone()];
+            for metric in metrics {
+                let spread = figures.spread(last, &broker.name, metric);
+                line.push(spread.map_or_else(|| NONE.to_owned(), |spread| metric.show(spread.median)));
+                line.push(range(metric, spread));
+            }
+            line
+        })
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut head = vec!["broker"];
+    head.extend(metrics.iter().flat_map(|metric| [metric.name(), "min..max"]));
+    format!("\nMaking and ending {} of them:\n\n{}", text::count(last.at), table(&head, &lines))
 }
 
 /// In words whether a curve is flat; `relay`: how the relay's goes.

@@ -56,9 +56,11 @@ pub(super) fn render(header: &Header, records: &[Record], folder: &str) -> Resul
         tables::hooks(&figures, row)
     });
     out.push_str(&growth::growth(&figures, &of(Section::Growth), folder, &mut plots)?);
-    section(&mut out, "The generator against itself", GENERATOR, &of(Section::Generator), |row| {
+    let generator = of(Section::Generator);
+    section(&mut out, "The generator against itself", GENERATOR, &generator, |row| {
         tables::cpu(&figures, row)
     });
+    out.push_str(&tables::agreement(&figures, &generator));
     out.push_str(&tables::failures(&figures, &measured));
     out.push_str(&tables::disturbed(&figures, &measured));
     Ok(Document { markdown: out, plots })

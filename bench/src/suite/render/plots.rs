@@ -48,8 +48,11 @@ fn bars(
     for row in rows {
         for &metric in metrics {
             let bar = |broker: &&Contestant| figures.spread(row, &broker.name, metric).map(bar);
-            let label =
-                if metrics.len() > 1 { format!("{} {}", row.name, metric.name()) } else { row.name.to_owned() };
+            let label = if metrics.len() > 1 {
+                format!("{} {}", row.name, metric.name())
+            } else {
+                row.name.to_owned()
+            };
             bar_rows.push(BarRow { label, bars: brokers.iter().map(bar).collect() });
         }
     }
@@ -63,11 +66,7 @@ fn bar(spread: Spread) -> Bar {
 }
 
 /// A line for each broker.
-pub(super) fn curve(
-    figures: &Figures<'_>,
-    curve: &[&Row],
-    metric: Metric,
-) -> Result<Option<Plot>, String> {
+pub(super) fn curve(figures: &Figures<'_>, curve: &[&Row], metric: Metric) -> Result<Option<Plot>, String> {
     let Some(first) = curve.first() else { return Ok(None) };
     let series: Vec<Series> = figures
         .header

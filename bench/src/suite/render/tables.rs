@@ -3,7 +3,7 @@
 use super::super::figures::{Figures, Spread};
 use super::super::metric::Metric;
 use super::super::record::{Contestant, Kind};
-use super::super::rows::{Row, Section};
+use super::super::rows::{ROWS, Row, Section};
 use crate::report::text;
 
 /// CPU used by others beyond which a measurement was disturbed, in cores.
@@ -109,7 +109,9 @@ fn by_broker(figures: &Figures<'_>, row: &Row, sorted_by: Metric, columns: &[Col
         .collect();
     if !saturated.is_empty() && row.section == Section::Cpu {
         let names = saturated.join(", ");
-        out.push_str(&format!("\nThe generator was at its own limit with {names}: they may be faster than this.\n"));
+        out.push_str(&format!(
+            "\nThe generator was at its own limit with {names}: they may be faster than this.\n"
+        ));
     }
     out
 }
@@ -201,10 +203,35 @@ pub(super) fn hooks(figures: &Figures<'_>, row: &Row) -> String {
         })
         .collect();
     if !lines.is_empty() {
-        out.push_str("\n`fdatasync` of the log, as `millrace status --json` tells it; medians of the rounds.\n\n");
+        out.push_str(
+            "\n`fdatasync` of the log, as `millrace status --json` tells it; medians of the rounds.\n\n",
+        );
         out.push_str(&table(&["broker", "records a sync", "p50", "p99", "longest"], &lines));
     }
     out
+}
+
+/// The broker's CPU time a message in `p2p_q1`, and by how much it differs with more of the generator.
+pub(super) fn agreement(figures: &Figures<'_>, rows: &[&Row]) -> String {
+    let Some(base) = ROWS.iter().find(|row| row.name == "p2p_q1") else { return String::new() };
+    let lines: Vec<Vec<String>> = figures
+        .field(base)
+        .into_iter()
+        .filter_map(|broker| {
+            let one = figures.median(base, &broker.name, Metric::CpuUs)?;
+            let mut line = vec![broker.name.clone(), Metric::CpuUs.show(one)];
+            for row in rows {
+                line.push(text::ratio(figures.median(row, &broker.name, Metric::CpuUs)? / one));
+            }
+            Some(line)
+        })
+        .collect();
+    if rows.is_empty() || lines.is_empty() {
+        return String::new();
+    }
+    let mut head = vec!["broker", "p2p_q1"];
+    head.extend(rows.iter().map(|row| row.name));
+    format!("\nThe broker's CPU time a message, as a ratio to that of `p2p_q1`:\n\n{}", table(&head, &lines))
 }
 
 /// Which runs of whom are not counted, and why.
@@ -215,7 +242,11 @@ pub(super) fn failures(figures: &Figures<'_>, rows: &[&Row]) -> String {
         for broker in figures.field(row) {
             for (reason, count, of) in figures.troubles(row, &broker.name) {
                 let reason = reason.replace(['|', '\n'], " ");
-                let place = if row.section == Section::Growth { format!("{} {}", row.name, row.at) } else { row.name.to_owned() };
+                let place = if row.section == Section::Growth {
+                    format!("{} {}", row.name, row.at)
+                } else {
+                    row.name.to_owned()
+                };
                 lines.push(vec![broker.name.clone(), place, format!("{count} of {of}"), reason]);
             }
         }
@@ -249,8 +280,12 @@ pub(super) fn disturbed(figures: &Figures<'_>, rows: &[&Row]) -> String {
     }
     let head = "\n## Other load on the machine\n\n";
     if lines.is_empty() {
-        return format!("{head}In none of {all} measurements did anything else use more than {DISTURBED} cores.\n");
+        return format!(
+            "{head}In none of {all} measurements did anything else use more than {DISTURBED} cores.\n"
+        );
     }
     let table = table(&["broker", "row", "measurements", "cores at most"], &lines);
-    format!("{head}Something else used more than {DISTURBED} cores meanwhile (of {all} measurements):\n\n{table}")
+    format!(
+        "{head}Something else used more than {DISTURBED} cores meanwhile (of {all} measurements):\n\n{table}"
+    )
 }
