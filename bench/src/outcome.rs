@@ -153,7 +153,7 @@ pub(crate) struct Held {
     pub subscriptions: u64,
     /// Seconds from the first SUBSCRIBE to the last SUBACK.
     pub subscribe_s: f64,
-    /// Seconds from the first UNSUBSCRIBE to the last UNSUBACK.
+    /// Seconds from the first UNSUBSCRIBE to the last UNSUBACK; 0: the broker would not.
     pub unsubscribe_s: f64,
     /// Resident memory of the broker before they were made, and with all of them, in bytes (0: not looked at).
     pub rss_before: u64,

@@ -63,14 +63,14 @@ impl<'a> Layout<'a> {
     /// The lowest QoS that a message of a group may be delivered with.
     pub(super) fn lowest_qos(&self, group: usize, publish: &Publish) -> u8 {
         let all = self.plan.groups.iter().flat_map(|group| &group.subscribe);
-        let of = all.filter(|subscription| subscription.of == group && subscription.hears != Hears::Nobody);
+        let of = all.filter(|subscription| subscription.of == group && subscription.hears.is_of_this_run());
         of.map(|subscription| subscription.qos).fold(publish.qos, u8::min)
     }
 
     /// Whether streams that other processes send come here: how much is still under way is not known then.
     pub(super) fn hears_others(&self) -> bool {
         let all = self.plan.groups.iter().flat_map(|group| &group.subscribe);
-        let mut heard = all.filter(|subscription| subscription.hears != Hears::Nobody);
+        let mut heard = all.filter(|subscription| subscription.hears.is_of_this_run());
         heard.any(|subscription| {
             let of = &self.plan.groups[subscription.of];
             of.publish.as_ref().is_some_and(|publish| !publish.receivers_here || of.count < publish.of)
@@ -81,7 +81,7 @@ impl<'a> Layout<'a> {
 /// How many streams of a publishing group come to one subscriber.
 pub(super) fn width(hears: Hears, publish: &Publish) -> usize {
     match hears {
-        Hears::Nobody => 0,
+        Hears::Nobody | Hears::Anything => 0,
         Hears::Same => 1,
         Hears::All | Hears::Share => publish.streams,
         Hears::Block(streams) => streams,
@@ -123,13 +123,13 @@ fn check(plan: &Plan) -> Result<(), String> {
         }
         for (at, subscription) in group.subscribe.iter().enumerate() {
             qos(subscription.qos).map_err(named)?;
-            if subscription.hears == Hears::Nobody {
+            if !subscription.hears.is_of_this_run() {
                 continue;
             }
             let publish = plan.groups.get(subscription.of).and_then(|group| group.publish.as_ref());
             let publish = publish.ok_or_else(|| named("hears a group that does not publish".to_owned()))?;
             let mut before = group.subscribe[..at].iter();
-            if before.any(|other| other.of == subscription.of && other.hears != Hears::Nobody) {
+            if before.any(|other| other.of == subscription.of && other.hears.is_of_this_run()) {
                 return Err(named("hears the same group by two subscriptions".to_owned()));
             }
             pairs = pairs.saturating_add(group.count.saturating_mul(width(subscription.hears, publish)));

@@ -91,3 +91,5 @@ impl Phase {
 
 #[cfg(test)]
 mod driver;
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub(crate) struct Group {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Subscription {
-    /// `{n}` is the client's number, `{run}` the run.
+    /// `{n}` is the client's number, `{n/5}` that divided by 5, `{run}` the run.
     pub filter: String,
     pub qos: u8,
     /// Index, in the plan's groups, of the group whose streams come to it.
@@ -95,6 +95,15 @@ pub(crate) enum Hears {
     Share,
     /// The streams whose number divided by this many is the subscriber's number (fan-in to several).
     Block(usize),
+    /// Whatever comes, of anybody: each message counts as delivered, and is in no account.
+    Anything,
+}
+
+impl Hears {
+    /// Whether it is streams of this run that come to the subscription.
+    pub(crate) fn is_of_this_run(self) -> bool {
+        !matches!(self, Hears::Nobody | Hears::Anything)
+    }
 }
 
 /// What the clients of a group publish: streams, each with a topic and a sequence of its own.
@@ -104,7 +113,7 @@ pub(crate) struct Publish {
     pub streams: usize,
     /// Clients of this group in all processes.
     pub of: usize,
-    /// `{n}` is the stream's number, `{run}` the run.
+    /// `{n}` is the stream's number, `{n/5}` that divided by 5, `{run}` the run.
     pub topic: String,
     pub qos: u8,
     pub retain: bool,

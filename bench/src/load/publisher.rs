@@ -59,7 +59,8 @@ pub(super) struct Stream {
     pub(super) sequence: u64,
     /// How many are to be sent; `u64::MAX`: no end.
     pub(super) quota: u64,
-    pub(super) paused: bool,
+    /// How many hold it back: its client, who hears it.
+    pauses: u8,
     /// Messages that were due while it paused.
     held: u32,
     /// When it last ended a pause: what was due before counts as due then.
@@ -69,7 +70,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(index: u32, number: u32, quota: u64, template: Template) -> Stream {
-        Stream { index, number, sequence: 0, quota, paused: false, held: 0, resumed: 0, template }
+        Stream { index, number, sequence: 0, quota, pauses: 0, held: 0, resumed: 0, template }
     }
 }
 
@@ -208,7 +209,7 @@ impl Publisher {
             loop {
                 let at = self.due.pop_front()? as usize;
                 let stream = &mut self.streams[at];
-                if !stream.paused {
+                if stream.pauses == 0 {
                     return Some(at);
                 }
                 stream.held += 1;
@@ -218,7 +219,7 @@ impl Publisher {
             let at = self.turn;
             self.turn = if at + 1 < self.streams.len() { at + 1 } else { 0 };
             let stream = &self.streams[at];
-            if !stream.paused && stream.sequence < stream.quota {
+            if stream.pauses == 0 && stream.sequence < stream.quota {
                 return Some(at);
             }
         }
@@ -255,14 +256,15 @@ impl Publisher {
         self.forgiven_flight = self.forgiven_flight.min(self.flight.count());
     }
 
-    /// Holds a stream back; what falls due is kept.
+    /// Holds a stream back until it is resumed as often; what falls due is kept.
     pub(super) fn pause(&mut self, at: usize) {
-        self.streams[at].paused = true;
+        self.streams[at].pauses += 1;
     }
 
     pub(super) fn resume(&mut self, at: usize, now: u64) {
         let stream = &mut self.streams[at];
-        if std::mem::take(&mut stream.paused) {
+        stream.pauses -= 1;
+        if stream.pauses == 0 {
             stream.resumed = now;
             let held = std::mem::take(&mut stream.held);
             self.due.extend(std::iter::repeat_n(at as u32, held as usize));
@@ -296,7 +298,7 @@ impl Publisher {
         // What was given up may have come after all.
         self.forgiven = self.forgiven.min(self.expected().saturating_sub(self.delivered));
         let progress = self.delivered + self.sent - self.unacknowledged();
-        let more = self.streams.iter().any(|stream| !stream.paused && stream.sequence < stream.quota);
+        let more = self.streams.iter().any(|stream| stream.pauses == 0 && stream.sequence < stream.quota);
         let stuck = self.schedule.is_none() && more && !self.has_room() && progress == self.seen;
         self.seen = progress;
         self.still = if stuck { self.still + 1 } else { 0 };

@@ -135,9 +135,16 @@ pub(super) fn subscribe(
     Packet::Subscribe(subscribe).encode(version, out)
 }
 
-/// Fills in a topic's or filter's number and run.
+/// Fills in a topic's or filter's number, its number divided by another, and run.
 pub(super) fn fill_in(pattern: &str, number: usize, run: u32) -> String {
-    pattern.replace("{n}", &number.to_string()).replace("{run}", &run.to_string())
+    let mut text = pattern.replace("{n}", &number.to_string()).replace("{run}", &run.to_string());
+    while let Some((before, rest)) = text.split_once("{n/")
+        && let Some((by, after)) = rest.split_once('}')
+        && let Some(block) = by.parse().ok().and_then(|by| number.checked_div(by))
+    {
+        text = format!("{before}{block}{after}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -180,8 +187,14 @@ mod tests {
 
     #[test]
     fn patterns_know_their_number_and_run() {
-        let cases =
-            [("devices/{n}/state", "devices/12/state"), ("{run}/{n}/{n}", "7/12/12"), ("plain", "plain")];
+        let cases = [
+            ("devices/{n}/state", "devices/12/state"),
+            ("{run}/{n}/{n}", "7/12/12"),
+            ("a/{n/5}/{n}/{n/1}", "a/2/12/12"),
+            ("{n/13}", "0"),
+            ("{n/0}/{n/x}/{n/", "{n/0}/{n/x}/{n/"),
+            ("plain", "plain"),
+        ];
         for (pattern, expected) in cases {
             assert_eq!(fill_in(pattern, 12, 7), expected);
         }

@@ -48,7 +48,7 @@ impl Bars {
     /// The graph as a file of its own; its height follows from the rows.
     ///
     /// # Errors
-    /// Nothing to draw, a width below 240, a row with more bars than names, or a value that has no place on the axis.
+    /// Nothing to draw, a width below 240, an axis that cannot be, or a row with more bars than names.
     pub(crate) fn svg(&self, width: u32) -> Result<String, String> {
         let failed = |error: String| format!("graph \"{}\": {error}", self.title);
         if width < WIDTH_MIN {
@@ -62,10 +62,10 @@ impl Bars {
         let across = (8.0, f64::from(width) - 8.0);
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let legend = svg::legend(&mut out, across, 28.0, &names, |out, index, (x, y)| {
-            let class = index % svg::PALETTE.len();
+            let class = svg::colour_class(index);
             let _ = writeln!(
                 out,
-                "<rect class=\"s{class}\" fill=\"currentColor\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"10\"/>",
+                "<rect class=\"{class}\" fill=\"currentColor\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"10\"/>",
                 y - 5.0
             );
         });
@@ -92,7 +92,7 @@ impl Bars {
             for (place, name) in self.names.iter().enumerate() {
                 let at = (left, y + place as f64 * (BAR + GAP));
                 let bar = row.bars.get(place).copied().flatten();
-                self.bar(&mut out, &scale, at, place, name, bar).map_err(failed)?;
+                self.bar(&mut out, &scale, at, place, name, bar);
             }
         }
         svg::line(&mut out, "axis", (left, top - 4.0), (left, foot));
@@ -107,28 +107,30 @@ impl Bars {
         place: usize,
         name: &str,
         bar: Option<Bar>,
-    ) -> Result<(), String> {
-        let Some(bar) = bar else {
+    ) {
+        let Some(bar) = bar.filter(|bar| bar.value.is_finite()) else {
             svg::text(out, (left + 4.0, y + BAR - 2.0), "start", "", "–");
-            return Ok(());
+            return;
         };
-        let pixel = |value: f64| scale.at(value).ok_or_else(|| format!("{value} has no place on the axis"));
-        let (end, class, name) = (pixel(bar.value)?, place % svg::PALETTE.len(), svg::escape(name));
+        // What lies beyond an end of the axis, such as 0 on a logarithmic one, is drawn at that end: its number says
+        // what it is.
+        let pixel = |value: f64| scale.at(value).unwrap_or(if value > scale.high { scale.to } else { left });
+        let (end, class, name) = (pixel(bar.value), svg::colour_class(place), svg::escape(name));
         let wide = (end - left).max(1.0);
         let number = number(self.axis.unit, bar.value);
         let _ = writeln!(
             out,
-            "<rect class=\"s{class}\" fill=\"currentColor\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" \
+            "<rect class=\"{class}\" fill=\"currentColor\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" \
              height=\"{BAR}\"><title>{name}: {number}</title></rect>"
         );
         let mut beside = end;
         if bar.min < bar.max {
-            let (from, to, middle) = (pixel(bar.min)?, pixel(bar.max)?, y + BAR / 2.0);
-            svg::line(out, "axis", (from, middle), (to, middle));
+            let (from, to, middle) = (pixel(bar.min), pixel(bar.max), y + BAR / 2.0);
+            svg::line(out, "inside", (from, middle), (end, middle));
+            svg::line(out, "axis", (end, middle), (to, middle));
             beside = beside.max(to);
         }
         svg::text(out, (beside + 5.0, y + BAR - 2.0), "start", "", &number);
-        Ok(())
     }
 }
 

@@ -68,8 +68,18 @@ impl Chart {
             let across = (8.0, f64::from(width) - 8.0);
             bottom -= svg::legend(&mut String::new(), across, 0.0, &names, |_, _, _| {}) + 6.0;
             svg::legend(&mut content, across, bottom, &names, |out, index, (x, y)| {
-                let end = if named[index].line == Line::Dots { DOT } else { "h18" };
-                path(out, named[index], &format!("M{x:.1} {y:.1}{end}"));
+                let (line, middle) = (named[index].line, x + 9.0);
+                let around = if line == Line::Dots {
+                    String::new()
+                } else {
+                    format!("M{x:.1} {y:.1}H{:.1}", x + 18.0)
+                };
+                let dot = if matches!(line, Line::Dots | Line::Pointed) {
+                    format!("M{middle:.1} {y:.1}{DOT}")
+                } else {
+                    String::new()
+                };
+                stroke(out, named[index], &around, &dot);
             });
         }
         self.draw(&mut content, (width, height), 30.0, bottom)?;
@@ -117,7 +127,7 @@ impl Chart {
         let ys = points().map(|point| point.1);
         let y = Scale::new(&self.y, ys, Ends::Round, (foot, top)).map_err(failed)?;
         let widest = y.ticks.iter().map(|(_, label)| svg::width(label)).fold(20.0, f64::max);
-        let (left, right) = (widest + 10.0, f64::from(width) - 16.0);
+        let (left, right) = (widest + 10.0, f64::from(width) - 20.0);
         let marks = self.marks.iter().map(|mark| mark.0);
         let xs = points().map(|point| point.0).chain(marks);
         let x = Scale::new(&self.x, xs, Ends::Tight, (left, right)).map_err(failed)?;
@@ -153,10 +163,8 @@ impl Chart {
         svg::text(out, (left, top - 7.0), "start", "", &self.y.label);
         svg::text(out, ((left + right) / 2.0, foot + 32.0), "middle", "", &self.x.label);
         for series in &self.series {
-            let joined = join(series, &x, &y);
-            if !joined.is_empty() {
-                path(out, series, &joined);
-            }
+            let (line, dots) = join(series, &x, &y);
+            stroke(out, series, &line, &dots);
         }
         for (value, word) in &self.marks {
             if let Some(at) = x.at(*value) {
@@ -172,46 +180,44 @@ impl Chart {
     }
 }
 
-/// The points as path commands: `M` begins a piece, `L` goes on.
-fn join(series: &Series, x: &Scale, y: &Scale) -> String {
-    let mut out = String::new();
-    let mut pen_down = false;
-    for (index, &(at_x, at_y)) in series.points.iter().enumerate() {
-        let (Some(px), Some(py)) = (x.at(at_x), y.at(at_y)) else {
-            pen_down = false;
-            continue;
-        };
-        let dots = series.line == Line::Dots;
-        let command = if pen_down && !dots { 'L' } else { 'M' };
-        let _ = write!(out, "{command}{px:.1} {py:.1}");
-        let next =
-            series.points.get(index + 1).is_some_and(|next| x.at(next.0).is_some() && y.at(next.1).is_some());
-        if dots || (!pen_down && !next) {
-            out.push_str(DOT);
+/// The points as path commands: those of the line (`M` begins a piece, `L` goes on) and those of the dots. A point
+/// without neighbours on a line is a dot.
+fn join(series: &Series, x: &Scale, y: &Scale) -> (String, String) {
+    let (mut line, mut dots) = (String::new(), String::new());
+    let pixels: Vec<_> = series.points.iter().map(|point| Some((x.at(point.0)?, y.at(point.1)?))).collect();
+    for (index, pixel) in pixels.iter().enumerate() {
+        let Some((px, py)) = pixel else { continue };
+        let is_joined = |neighbour: Option<&Option<_>>| neighbour.is_some_and(Option::is_some);
+        let before = index > 0 && is_joined(pixels.get(index - 1));
+        let is_alone = !before && !is_joined(pixels.get(index + 1));
+        if series.line != Line::Dots && !is_alone {
+            let _ = write!(line, "{}{px:.1} {py:.1}", if before { 'L' } else { 'M' });
         }
-        pen_down = true;
+        if matches!(series.line, Line::Dots | Line::Pointed) || is_alone {
+            let _ = write!(dots, "M{px:.1} {py:.1}{DOT}");
+        }
     }
-    out
+    (line, dots)
 }
 
-fn path(out: &mut String, series: &Series, joined: &str) {
-    let (class, name) = (series.colour % svg::PALETTE.len(), svg::escape(&series.name));
-    let line = match series.line {
-        Line::Solid | Line::Pointed => "stroke-width=\"2\"",
-        Line::Dashed => "stroke-width=\"1.5\" stroke-dasharray=\"5 4\"",
-        Line::Dots => "stroke-width=\"4\"",
+/// Draws what [`join`] gave, in the colour and the manner of the series.
+fn stroke(out: &mut String, series: &Series, line: &str, dots: &str) {
+    let (class, title) = (svg::colour_class(series.colour), svg::escape(&series.name));
+    let mut path = |joined: &str, style: &str| {
+        if !joined.is_empty() {
+            let _ = writeln!(
+                out,
+                "<path class=\"{class}\" fill=\"none\" stroke=\"currentColor\" {style} stroke-linecap=\"round\" \
+                 stroke-linejoin=\"round\" d=\"{joined}\"><title>{title}</title></path>"
+            );
+        }
     };
-    let title = if name.is_empty() { String::new() } else { format!("<title>{name}</title>") };
-    let _ = writeln!(
-        out,
-        "<path class=\"s{class}\" fill=\"none\" stroke=\"currentColor\" {line} stroke-linecap=\"round\" \
-         stroke-linejoin=\"round\" d=\"{joined}\">{title}</path>"
+    path(
+        line,
+        match series.line {
+            Line::Dashed => "stroke-width=\"1.5\" stroke-dasharray=\"5 4\"",
+            Line::Solid | Line::Dots | Line::Pointed => "stroke-width=\"2\"",
+        },
     );
-    if series.line == Line::Pointed {
-        let dots: String = joined.replace('L', "h0M") + DOT;
-        let _ = writeln!(
-            out,
-            "<path class=\"s{class}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"6\" stroke-linecap=\"round\" d=\"{dots}\"/>"
-        );
-    }
+    path(dots, if series.line == Line::Pointed { "stroke-width=\"6\"" } else { "stroke-width=\"4\"" });
 }

@@ -7,14 +7,19 @@
 //!
 //! A graph is drawn for one of two places. A *file* stands alone: title, legend and a fixed set of colours that reads
 //! on white and on dark. *Inline* it is part of a page, which shows title and legend itself and sets these classes:
-//! `s0` to `s7` (colour of a series), `grid`, `axis`, `shade`, `mark`.
+//! `s0` to `s7` (colour of a series), `pale` (beyond eight), `grid`, `axis`, `shade`, `mark`.
 
 mod bars;
 mod chart;
 mod scale;
 mod svg;
 
+#[cfg(test)]
+pub(crate) mod markup;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use bars::{Bar, BarRow, Bars};
 pub(crate) use chart::{Chart, Line, Series};
 pub(crate) use scale::{Axis, Unit};
-pub(crate) use svg::{PALETTE, escape};
+pub(crate) use svg::{PALETTE, colour_class, escape};

@@ -48,6 +48,8 @@ impl Unit {
             Unit::Micros if value == 0.0 => "0".to_owned(),
             Unit::Micros => scaled(1e3, "µs", &["ms", "s"], " "),
             Unit::Bytes => scaled(1_024.0, "B", &["KiB", "MiB", "GiB", "TiB"], " "),
+            // Not a share of anything.
+            Unit::Tail if value < 1.0 => String::new(),
             Unit::Tail => format!("{} %", ((1.0 - 1.0 / value) * 1e8).round() / 1e6),
         }
     }
@@ -103,26 +105,27 @@ impl Scale {
         }
         // About one tick in 60 pixels across, 45 upwards.
         let wanted = ((to - from).abs() / if to > from { 60.0 } else { 45.0 }).clamp(2.0, 10.0);
-        let (low, high) = match (axis.range, ends) {
-            (Some(_), _) | (None, Ends::Tight) => apart(low, high, axis.log),
-            (None, Ends::Round) if axis.log => {
-                (round_log(low, f64::floor), round_log(high * 1.000_001, f64::ceil))
+        let (low, high) = match ends {
+            // Some room below, so that the least bar has a length.
+            Ends::Round if axis.range.is_none() && axis.log => {
+                (round_log(low * 0.9, false), round_log(high, true))
             }
-            (None, Ends::Round) => {
-                let (low, high) = apart(low.min(0.0), high.max(0.0), false);
-                let step = step((high - low) / wanted, axis.unit);
-                ((low / step).floor() * step, (high / step).ceil() * step)
-            }
+            Ends::Round if axis.range.is_none() => apart(low.min(0.0), high.max(0.0), false),
+            Ends::Round | Ends::Tight => apart(low, high, axis.log),
         };
-        let ticks = if !axis.ticks.is_empty() {
-            axis.ticks.iter().filter(|(at, _)| (low..=high).contains(at)).cloned().collect()
+        // Chosen before the ends are rounded: afterwards it might be another, with none of its ticks at the end.
+        let step = step((high - low) / wanted, axis.unit);
+        let (low, high) = if ends == Ends::Round && axis.range.is_none() && !axis.log {
+            ((low / step).floor() * step, (high / step).ceil() * step)
         } else {
-            let ticks = if axis.log {
-                log_ticks(low, high, axis.unit, wanted)
-            } else {
-                linear(low, high, axis.unit, wanted)
-            };
+            (low, high)
+        };
+        let ticks = if axis.ticks.is_empty() {
+            let ticks =
+                if axis.log { log_ticks(low, high, axis.unit, wanted) } else { linear(low, high, step) };
             ticks.into_iter().map(|at| (at, axis.unit.show(at))).collect()
+        } else {
+            axis.ticks.iter().filter(|(at, _)| (low..=high).contains(at)).cloned().collect()
         };
         Ok(Scale { low, high, log: axis.log, from, to, ticks })
     }
@@ -156,33 +159,32 @@ fn apart(low: f64, high: f64, log: bool) -> (f64, f64) {
     }
 }
 
-/// The next 1, 2 or 5 times a power of ten below or above.
-fn round_log(value: f64, round: fn(f64) -> f64) -> f64 {
+/// The next 1, 2 or 5 times a power of ten, above or below.
+fn round_log(value: f64, up: bool) -> f64 {
     let decade = 10f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0];
     let fraction = value / decade;
-    let up = round(0.5) > 0.5;
-    let fits = |step: &&f64| if up { **step >= fraction * 0.999_99 } else { **step <= fraction * 1.000_01 };
-    let found = if up { steps.iter().find(fits) } else { steps.iter().rfind(fits) };
+    let steps = [1.0, 2.0, 5.0, 10.0];
+    let found = if up {
+        steps.iter().find(|step| **step >= fraction * 0.999_999)
+    } else {
+        steps.iter().rfind(|step| **step <= fraction)
+    };
     decade * found.unwrap_or(&1.0)
 }
 
-/// A round step of at least this: 1, 2 or 5 times a power of ten, for bytes of the binary unit that fits.
+/// A round step of at least this: 1, 2 or 5 times a power of ten; of bytes a power of two, for nothing else is round in
+/// KiB and in MiB.
 fn step(least: f64, unit: Unit) -> f64 {
-    let base = match unit {
-        Unit::Bytes if least >= 1.0 => 1_024f64.powf((least.ln() / 1_024f64.ln()).floor()),
-        _ => 1.0,
-    };
-    let least = least / base;
+    // Rounding errors do not choose the next step.
+    let least = least * 0.999_99;
+    if unit == Unit::Bytes {
+        return least.log2().ceil().exp2();
+    }
     let decade = 10f64.powf(least.log10().floor());
-    let factor =
-        [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least * 0.999_99).unwrap_or(10.0);
-    // 1,000 KiB would be followed by a tick that is no round number of MiB.
-    if base > 1.0 && factor * decade > 500.0 { base * 1_024.0 } else { base * factor * decade }
+    decade * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least).unwrap_or(10.0)
 }
 
-fn linear(low: f64, high: f64, unit: Unit, wanted: f64) -> Vec<f64> {
-    let step = step((high - low) / wanted, unit);
+fn linear(low: f64, high: f64, step: f64) -> Vec<f64> {
     let first = (low / step - 1e-9).ceil();
     (0..TICKS_MAX)
         .map(|index| (first + index as f64) * step)

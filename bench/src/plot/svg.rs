@@ -3,17 +3,25 @@
 use std::fmt::Write;
 
 /// Colours of series: told apart by eyes of all kinds (after Okabe and Ito), on white and on dark. Beyond them they
-/// repeat.
+/// repeat, paler.
 pub(crate) const PALETTE: [&str; 8] =
     ["#2f86c8", "#dc6a1a", "#159a74", "#c468a6", "#a98a12", "#4fb0e0", "#808080", "#9a6248"];
 
 /// The style of a graph that stands alone. Mid-greys: it does not know what is behind it.
 const FILE_STYLE: &str = "text{font:12px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#808080}\
 .title{font-size:14px;font-weight:600}.axis{stroke:#808080}.grid{stroke:#808080;stroke-opacity:.25}\
-.shade{fill:#808080;fill-opacity:.12}.mark{stroke:#d03b3b;stroke-width:2}";
+.shade{fill:#808080;fill-opacity:.12}.mark{stroke:#d03b3b;stroke-width:2}\
+.inside{stroke:#fff;stroke-opacity:.7}\
+.pale{opacity:.5}";
 
 /// Height of a line of the legend.
 const LEGEND_LINE: f64 = 18.0;
+
+/// The classes of the series with this number.
+pub(crate) fn colour_class(colour: usize) -> String {
+    let pale = if colour % (2 * PALETTE.len()) < PALETTE.len() { "" } else { " pale" };
+    format!("s{}{pale}", colour % PALETTE.len())
+}
 
 /// Text as it may stand in SVG and HTML, in attributes as well. Characters that XML has no place for are left out.
 pub(crate) fn escape(text: &str) -> String {
@@ -36,7 +44,7 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// About how wide a text is at 12 pixels: what any sans-serif font needs at most, on average.
 pub(super) fn width(text: &str) -> f64 {
-    text.chars().count() as f64 * 6.8
+    text.chars().count() as f64 * 7.2
 }
 
 /// Wraps a file's content: size, style, title for those who cannot see it.

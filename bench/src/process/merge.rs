@@ -210,3 +210,7 @@ impl Given {
         before.chain(here).last().map(|(sample, _)| sample.connections)
     }
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -52,3 +52,33 @@ pub(super) fn read<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<O
         _ => Ok(Some(serde_json::from_str(&line)?)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_pass_through_a_stream() {
+        let sample = Sample { phase: "measure".to_owned(), delivered: 5, ..Sample::default() };
+        let mut stream = Vec::new();
+        write(&mut stream, &Order::Go { at_ns: u64::MAX }).expect("written");
+        write(&mut stream, &Order::Stop).expect("written");
+        let latency = Latency { counts: vec![(1, 2)] };
+        write(&mut stream, &Event::Sample { sample: sample.clone(), latency }).expect("written");
+        let failed = Err("a line\nand another".to_owned());
+        write(&mut stream, &Event::Done(Box::new(failed))).expect("written");
+        let mut input = stream.as_slice();
+        assert_eq!(read::<Order>(&mut input).expect("read"), Some(Order::Go { at_ns: u64::MAX }));
+        assert_eq!(read::<Order>(&mut input).expect("read"), Some(Order::Stop));
+        match read::<Event>(&mut input).expect("read") {
+            Some(Event::Sample { sample: read, latency }) => assert_eq!((read, latency.count()), (sample, 2)),
+            other => panic!("{other:?}"),
+        }
+        match read::<Event>(&mut input).expect("read") {
+            Some(Event::Done(done)) => assert_eq!(done.err().as_deref(), Some("a line\nand another")),
+            other => panic!("{other:?}"),
+        }
+        assert!(read::<Order>(&mut input).expect("the end").is_none());
+        assert!(read::<Order>(&mut b"garbage\n".as_slice()).is_err());
+    }
+}

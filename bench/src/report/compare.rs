@@ -2,14 +2,14 @@
 //! differ among themselves.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::metric::{BROKER_CPU, Better, METRICS, Metric, Spread};
 use super::text::{ratio, table};
-use super::verdict::{account, workload};
+use super::verdict::{troubles, workload};
 use crate::outcome::{Outcome, Settings};
 
 /// Compare two recordings made with --json
@@ -24,8 +24,8 @@ Examples:
   millrace-bench compare before.json after.json
   millrace-bench compare --fail-above 1.05 before.json after.json
 
-Exit code: 0; 1 if --fail-above found a pair above it; 2 if a file cannot be read, or if --fail-above has no pair to
-judge.")]
+Exit code: 0; 1 if --fail-above found a pair above it; 2 if a file cannot be read, or if there is
+no pair for --fail-above to judge.")]
 pub(crate) struct CompareArgs {
     /// Recording to compare with: a run a line, as --json writes them; - for standard input
     #[arg(value_name = "A.json")]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &CompareArgs) -> u8 {
         outcomes.map_err(|error| eprintln!("error: {}: {error}", path.display()))
     };
     let (Ok(a), Ok(b)) = (read(&args.a), read(&args.b)) else { return 2 };
-    print!("{}", compare(&a, &b));
+    print(&compare(&a, &b));
     let Some(limit) = args.fail_above else { return 0 };
     let ratios = cpu_ratios(&a, &b);
     if ratios.is_empty() {
@@ -62,9 +62,14 @@ pub(crate) fn run(args: &CompareArgs) -> u8 {
     }
     let above: Vec<_> = ratios.iter().filter(|(_, value)| *value > limit).collect();
     for (name, value) in &above {
-        println!("FAILED: {name}: {BROKER_CPU} is {} of before, above {limit}", ratio(*value));
+        print(&format!("FAILED: {name}: {BROKER_CPU} is {} of before, above {limit}\n", ratio(*value)));
     }
     u8::from(!above.is_empty())
+}
+
+/// To the standard output. Who closes it early, such as `head`, has seen enough.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Every line of a recording; an error names its line.
@@ -194,8 +199,10 @@ fn one(a: &[&Outcome], b: &[&Outcome]) -> String {
         out.push('\n');
     }
     for (name, runs) in [("A", a), ("B", b)] {
-        for (index, run) in runs.iter().enumerate().filter(|(_, run)| !run.is_good()) {
-            out.push_str(&format!("  warning: {name}, round {}: {}\n", index + 1, account(run)));
+        for (index, run) in runs.iter().enumerate() {
+            for words in troubles(run) {
+                out.push_str(&format!("  warning: {name}, round {}: {words}\n", index + 1));
+            }
         }
     }
     out
@@ -234,4 +241,135 @@ fn cpu_ratios(a: &[Outcome], b: &[Outcome]) -> Vec<(String, f64)> {
         Some((title(a[left][0]), other.median / one.median))
     };
     pair(&a, &b).iter().filter_map(ratio).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made_up::p2p;
+
+    /// `label/QoS/size` of several runs; a label `conn:…` makes it another scenario.
+    fn runs(text: &str) -> Vec<Outcome> {
+        let one = |(seed, word): (usize, &str)| {
+            let parts: Vec<&str> = word.split('/').collect();
+            let mut run = p2p(parts[0], 3.0, seed as u64);
+            if let Some(label) = parts[0].strip_prefix("conn:") {
+                (run.label, run.scenario) = (label.to_owned(), "conn".to_owned());
+            }
+            (run.settings.qos, run.settings.size) =
+                (parts[1].parse().expect("a QoS"), parts[2].parse().expect("a size"));
+            run
+        };
+        text.split_whitespace().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn pairs_are_the_runs_that_were_asked_most_nearly_the_same() {
+        // Groups of A and B by number, and how many settings differ in each pair.
+        let cases: [(&str, &str, &str, &[(usize, usize, usize)]); 9] = [
+            ("same", "m/1/128", "m/1/128", &[(0, 0, 0)]),
+            ("rounds", "m/1/128 m/1/128 m/0/128", "m/0/128 m/1/128", &[(0, 1, 0), (1, 0, 0)]),
+            ("labels first", "r/1/128 m/1/128", "m/1/128 r/1/128", &[(0, 1, 0), (1, 0, 0)]),
+            ("another label", "r/1/128", "m/1/128", &[(0, 0, 0)]),
+            ("another size", "m/1/128", "m/1/256", &[(0, 0, 1)]),
+            ("the nearest", "m/1/128", "m/0/256 m/1/256", &[(0, 1, 1)]),
+            ("label before setting", "m/1/128", "m/1/256 r/1/128", &[(0, 1, 0)]),
+            ("another scenario", "m/1/128", "conn:m/1/128", &[]),
+            ("each once", "m/1/128 r/1/128", "m/1/128", &[(0, 0, 0)]),
+        ];
+        for (name, a, b, expected) in cases {
+            let (a, b) = (runs(a), runs(b));
+            let (a, b) = (rounds(&a), rounds(&b));
+            let found: Vec<_> = pair(&a, &b)
+                .into_iter()
+                .map(|(left, right)| (left, right, differences(a[left][0], b[right][0]).len()))
+                .collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn differences_and_leftovers_are_named() {
+        let (a, b) = (runs("m/1/128 m/1/128 conn:m/1/128"), runs("n/1/4096 p/1/128"));
+        let text = compare(&a, &b);
+        for part in ["m: p2p", "→  p", "(rounds: 2 and 1)", "only in A: m: conn", "only in B: n: p2p"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        let mut saturated = a[0].clone();
+        (saturated.generator.saturated, saturated.totals.lost) = (true, 3);
+        let text = compare(&a[..1], &[a[0].clone(), saturated]);
+        assert_eq!(text.matches("  warning: B, round 2: ").count(), 3, "{text}");
+        assert!(text.contains("BAD: lost 3") && !text.contains("round 1:"), "{text}");
+        let text = compare(&a[..1], &b[..1]);
+        assert!(text.contains("  differs: size: 128 → 4096\n") && !text.contains("seed"), "{text}");
+    }
+
+    #[test]
+    fn a_difference_counts_beyond_what_rounds_differ_by() {
+        let spread = |values: &[f64]| Spread {
+            median: values[values.len() / 2],
+            min: values[0],
+            max: values[values.len() - 1],
+            rounds: values.len(),
+        };
+        let (less, more) = (&METRICS[1], &METRICS[0]);
+        assert!(less.better == Better::Less && more.better == Better::More);
+        let five = [1.0, 1.1, 1.2, 1.3, 1.4];
+        let cases: [(&Metric, &[f64], &[f64], &str); 8] = [
+            (less, &[1.0], &[2.0, 2.1], "one round"),
+            (less, &five, &[1.4, 1.5, 1.6, 1.7, 1.8], "within noise"),
+            (less, &five, &[0.5, 1.0, 1.2, 1.3, 2.0], "within noise"),
+            (less, &five, &[1.5, 1.6, 1.7, 1.8, 1.9], "WORSE, beyond noise"),
+            (more, &five, &[1.5, 1.6, 1.7, 1.8, 1.9], "better, beyond noise"),
+            (less, &five, &[0.5, 0.6, 0.7, 0.8, 0.9], "better, beyond noise"),
+            (less, &five[..2], &[1.5, 1.6], "in 1 of 3 by chance"),
+            (less, &five[..3], &[1.5, 1.6, 1.7], "in 1 of 10 by chance"),
+        ];
+        for (metric, a, b, expected) in cases {
+            let found = verdict(metric, &spread(a), &spread(b));
+            assert!(found.contains(expected), "{a:?}, {b:?}: {found}");
+        }
+        // Of four rounds each: 2 of the 70 ways to deal eight.
+        assert!((chance(4, 4) - 2.0 / 70.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn exit_codes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).expect("a file");
+            path
+        };
+        let line = |run: &Outcome| serde_json::to_string(run).expect("JSON") + "\n";
+        let run = p2p("m", 3.0, 1);
+        let with_cost = |factor: f64| {
+            let mut run = run.clone();
+            run.broker.iter_mut().for_each(|usage| {
+                (usage.user_s, usage.system_s) = (usage.user_s * factor, usage.system_s * factor)
+            });
+            line(&run)
+        };
+        let no_pid = Outcome { broker: None, ..run.clone() };
+        let a = file("a", &format!("\n{}\n{}", line(&run), line(&run)));
+        let cases = [
+            ("same", with_cost(1.0), None, 0),
+            ("worse, nobody asked", with_cost(2.0), None, 0),
+            ("a little worse", with_cost(1.04), Some(1.05), 0),
+            ("worse", with_cost(1.06), Some(1.05), 1),
+            ("better", with_cost(0.5), Some(1.05), 0),
+            ("nothing to judge", line(&no_pid), Some(1.05), 2),
+            ("no JSON", "{".to_owned(), None, 2),
+            ("another document", "{\"a\":1}".to_owned(), None, 2),
+            ("empty", "\n".to_owned(), None, 2),
+        ];
+        for (name, text, fail_above, expected) in cases {
+            let args = CompareArgs { a: a.clone(), b: file("b", &text), fail_above };
+            assert_eq!(super::run(&args), expected, "{name}");
+        }
+        let absent = CompareArgs { a, b: directory.path().join("absent"), fail_above: None };
+        assert_eq!(super::run(&absent), 2);
+        let second = file("c", &format!("{}broken", line(&run)));
+        assert!(read(&second).expect_err("broken").starts_with("line 2: "));
+    }
 }

@@ -92,6 +92,7 @@ pub(super) fn p2p(label: &str, cost: f64, seed: u64) -> Outcome {
             ..Usage::default()
         }),
         samples,
+        held: None,
         error: String::new(),
     }
 }

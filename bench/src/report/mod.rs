@@ -13,8 +13,10 @@ mod verdict;
 
 #[cfg(test)]
 mod made_up;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use compare::{CompareArgs, compare, run as run_compare};
+pub(crate) use compare::{CompareArgs, run as run_compare};
 pub(crate) use csv::csv;
 pub(crate) use html::html;
 pub(crate) use rounds::rounds;

@@ -2,7 +2,7 @@
 
 use super::metric::{METRICS, Spread};
 use super::text::{ratio, table};
-use super::verdict::{account, warnings, workload};
+use super::verdict::{self, workload};
 use crate::outcome::Outcome;
 
 /// A block for each figure with a line for each broker. The workload is that of the first run.
@@ -40,11 +40,7 @@ fn troubles(brokers: &[(String, Vec<Outcome>)]) -> String {
     let mut out = String::new();
     for (name, runs) in brokers {
         for (index, run) in runs.iter().enumerate() {
-            let mut words = warnings(run);
-            if !run.is_good() {
-                words.insert(0, account(run));
-            }
-            for words in words {
+            for words in verdict::troubles(run) {
                 out.push_str(&format!("warning: {name}, round {}: {words}\n", index + 1));
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     for warning in warnings(outcome) {
         lines.push(format!("  warning: {warning}"));
     }
-    for note in notes(outcome) {
+    for note in notes(&[outcome]) {
         lines.push(format!("  note: {note}"));
     }
     let name = if outcome.label.is_empty() { String::new() } else { format!("{}: ", outcome.label) };
@@ -77,7 +77,7 @@ fn connects(outcome: &Outcome) -> Vec<String> {
     if totals.connected + totals.connect_failed == 0 {
         return Vec::new();
     }
-    let mut parts = vec![format!("{} in {} s", count(totals.connected), number(totals.connect_seconds))];
+    let mut parts = vec![format!("{} in {}", count(totals.connected), micros(totals.connect_seconds * 1e6))];
     parts.extend(connect_rate(outcome).map(|rate| format!("{}/s", number(rate))));
     if latency.count() > 0 {
         let quantile = |name: &str, share| format!("{name} {}", micros(latency.quantile(share) as f64));

@@ -131,25 +131,38 @@ pub(super) fn warnings(outcome: &Outcome) -> Vec<String> {
     out
 }
 
-/// What one should know to read the figures of a run with which nothing is wrong.
-pub(super) fn notes(outcome: &Outcome) -> Vec<String> {
+/// Why not to believe the figures of one of several runs: a bad account, and every warning.
+pub(super) fn troubles(outcome: &Outcome) -> Vec<String> {
+    let mut out = warnings(outcome);
+    if !outcome.is_good() {
+        out.insert(0, account(outcome));
+    }
+    out
+}
+
+/// Of a closed loop: how many messages it keeps in flight, and how long one takes, in µs, because of the others alone.
+pub(super) fn queueing(outcome: &Outcome) -> Option<(u64, f64)> {
     let (totals, settings) = (&outcome.totals, &outcome.settings);
-    let mut out = Vec::new();
     let in_flight = u64::from(settings.window) * settings.publishers as u64;
-    if settings.rate.is_none() && in_flight > 0 && totals.sent > 0 && totals.seconds > 0.0 {
-        let per_second = totals.sent as f64 / totals.seconds;
+    let is_closed = settings.rate.is_none() && in_flight > 1 && totals.sent > 0 && totals.seconds > 0.0;
+    is_closed.then(|| (in_flight, in_flight as f64 * totals.seconds / totals.sent as f64 * 1e6))
+}
+
+/// What one should know to read the figures of runs with which nothing is wrong.
+pub(super) fn notes(runs: &[&Outcome]) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut closed: Vec<(u64, f64)> = runs.iter().filter_map(|run| queueing(run)).collect();
+    closed.sort_by(|one, other| one.1.total_cmp(&other.1));
+    if let (Some(&(in_flight, least)), Some(&(_, most))) = (closed.first(), closed.last()) {
+        let (in_flight, least, most) = (count(in_flight), micros(least), micros(most));
+        let range = if least == most { least } else { format!("{least} to {most}") };
         out.push(format!(
-            "closed loop: {} in flight at {} sent a second make {} of queueing, which is what the latency shows; \
-             measure latency with --rate",
-            count(in_flight),
-            number(per_second),
-            micros(in_flight as f64 / per_second * 1e6)
+            "closed loop: {in_flight} in flight take {range} to pass at this rate; latency is queueing, \
+             measure it with --rate"
         ));
     }
-    if outcome.broker.is_none() {
-        out.push(
-            "the broker's process is not known (--pid): nothing about its CPU time and memory".to_owned(),
-        );
+    if runs.iter().any(|run| run.broker.is_none()) {
+        out.push("a broker's process is not known (--pid): nothing about its CPU time and memory".to_owned());
     }
     out
 }

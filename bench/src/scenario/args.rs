@@ -71,7 +71,8 @@ pub(crate) struct Pub {
 
 /// Subscribe, hold and count what others publish
 ///
-/// What comes is nobody's in particular: it is counted as foreign, and that is no fault here.
+/// What comes is of nobody in particular, so there is no account and no latency: messages are counted, at what rate
+/// they come and what they cost the broker.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
@@ -118,7 +119,7 @@ pub(crate) struct Fanin {
     /// Publishing clients
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = count())]
     pub(crate) publishers: u32,
-    /// Subscribing clients; at most as many as publishers
+    /// Subscribing clients; publishers must be a multiple of them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) subscribers: u32,
     /// All publishers of a block publish to the same topic, instead of each to its own

@@ -25,8 +25,6 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     /// By group: how it is cut.
     pub(super) spread: Vec<Spread>,
-    /// The first group that only holds connections; none before it.
-    pub(super) idle_from: usize,
     /// Connecting is what is measured, not messages.
     pub(super) connecting: bool,
 }
@@ -73,7 +71,6 @@ pub(super) fn draft(scenario: &Scenario, broker: SocketAddr, run: u32, seed: u64
             return Ok(draft);
         }
     }
-    let idle_from = groups.groups.len();
     if common.idle > 0 {
         let filter = nobody("devices/idle-{n}/command", 0);
         groups.add("idl", common.idle as usize, Spread::Divide, vec![filter], None);
@@ -100,7 +97,7 @@ pub(super) fn draft(scenario: &Scenario, broker: SocketAddr, run: u32, seed: u64
         phases: phases(common, connecting.is_some()),
         sample_s: common.interval,
     };
-    Ok(Draft { plan, spread: groups.spread, idle_from, connecting: connecting.is_some() })
+    Ok(Draft { plan, spread: groups.spread, connecting: connecting.is_some() })
 }
 
 fn phases(common: &Common, connecting: bool) -> Phases {
@@ -175,7 +172,7 @@ impl Groups<'_> {
     }
 
     fn subscribe(&mut self, args: &Sub) {
-        let filter = nobody(&args.filter, self.common.subscribe_qos());
+        let filter = self.hearing(args.filter.clone(), 0, Hears::Anything);
         self.add("sub", args.subscribers as usize, Spread::Divide, vec![filter], None);
     }
 
@@ -189,30 +186,29 @@ impl Groups<'_> {
         self.add("pub", clients, Spread::Divide, Vec::new(), publish);
     }
 
-    /// A group of one subscriber and a group of its publishers for each block. With one block the topics are those of
-    /// the other scenarios.
+    /// Subscriber `n` hears the `n`th block of publishers. With one block the topics are those of the other scenarios.
     fn fanin(&mut self, args: &Fanin) -> Result<(), String> {
-        let (publishers, blocks) = (args.publishers as usize, args.subscribers as usize);
-        if blocks > publishers {
-            return Err(format!("{blocks} subscribers cannot share {publishers} publishers"));
+        let (clients, blocks) = (args.publishers as usize, args.subscribers as usize);
+        if !clients.is_multiple_of(blocks) {
+            return Err(format!("{clients} publishers cannot be divided evenly among {blocks} subscribers"));
         }
-        let prefix = |block| if blocks == 1 { "devices".to_owned() } else { format!("devices/{block}") };
-        for block in 0..blocks {
-            let topic = if args.same_topic { "all" } else { "+" };
-            let filter = format!("{}/{topic}/state", prefix(block));
-            let filter = self.hearing(filter, blocks + block, Hears::All);
-            self.add(&numbered("s", block, blocks), 1, Spread::On(block), vec![filter], None);
-        }
-        for block in 0..blocks {
-            let clients = (block + 1) * publishers / blocks - block * publishers / blocks;
-            let topic = format!("{}/{}/state", prefix(block), if args.same_topic { "all" } else { "{n}" });
-            let rate = self.common.rate.map(|rate| rate * clients as f64 / publishers as f64);
-            let publishing = Publishing { topic: &topic, streams: clients, clients, rate, receivers: 1 };
-            let publish = self.publishing(&publishing);
-            // With one block all its publishers in one process would leave the others nothing to do.
-            let spread = if blocks == 1 { Spread::Divide } else { Spread::On(block) };
-            self.add(&numbered("p", block, blocks), clients, spread, Vec::new(), publish);
-        }
+        let width = clients / blocks;
+        let (own, heard) = if args.same_topic { ("all", "all") } else { ("{n}", "+") };
+        let (topic, filter, hears) = match blocks {
+            1 => (format!("devices/{own}/state"), format!("devices/{heard}/state"), Hears::All),
+            _ => (
+                format!("devices/{{n/{width}}}/{own}/state"),
+                format!("devices/{{n}}/{heard}/state"),
+                Hears::Block(width),
+            ),
+        };
+        let filter = self.hearing(filter, 1, hears);
+        self.add("sub", blocks, if blocks == 1 { Spread::On(0) } else { Spread::Divide }, vec![filter], None);
+        let rate = self.common.rate;
+        let publish =
+            self.publishing(&Publishing { topic: &topic, streams: clients, clients, rate, receivers: 1 });
+        let spread = if blocks == 1 { Spread::Divide } else { Spread::Blocks(width) };
+        self.add("pub", clients, spread, Vec::new(), publish);
         Ok(())
     }
 
@@ -230,7 +226,7 @@ impl Groups<'_> {
             let rate = self.common.rate.map(|rate| rate / groups as f64);
             let publishing = Publishing { topic: &topic, streams: clients, clients, rate, receivers };
             let publish = self.publishing(&publishing);
-            self.add(&numbered("p", group, groups), clients, Spread::On(0), Vec::new(), publish);
+            self.add(&numbered("pub", group, groups), clients, Spread::On(0), Vec::new(), publish);
         }
     }
 
@@ -281,7 +277,8 @@ impl Groups<'_> {
     }
 }
 
-/// A group's name: client ids of MQTT 3.1 have at most 23 bytes, and the run and the client's number take up to 19.
+/// A group's name: its own if it is alone, else a letter and its number. Client ids of MQTT 3.1 have at most 23 bytes, and
+/// the run and the client's number take up to 19.
 fn numbered(name: &str, number: usize, of: usize) -> String {
-    if of == 1 { name.to_owned() } else { format!("{name}{number}") }
+    if of == 1 { name.to_owned() } else { format!("{}{number}", &name[..1]) }
 }

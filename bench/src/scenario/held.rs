@@ -8,16 +8,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use millrace_codec::{
-    Connect, FilterBuf, Packet, PacketType, QoS, ReasonCode, Subscribe, SubscribeOptions, Unsubscribe,
-    UnsubscribeFilterBuf, Version, decode, frame_header,
+    Connect, FilterBuf, Packet, PacketType, Properties, QoS, ReasonCode, Subscribe, SubscribeOptions,
+    Unsubscribe, UnsubscribeFilterBuf, Version, decode, frame_header,
 };
 
-/// Subscriptions of one client.
-const PER_CLIENT: u64 = 250_000;
 /// Filters of one SUBSCRIBE or UNSUBSCRIBE.
 const PER_PACKET: u64 = 100;
-/// Packets sent ahead of their acknowledgement.
-const AHEAD: usize = 8;
+/// Clients that have packets under way at once.
+const AT_ONCE: usize = 16;
 /// A broker that says nothing for so long is stuck.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -28,6 +26,8 @@ pub(super) struct Wanted<'a> {
     pub(super) version: Version,
     pub(super) qos: u8,
     pub(super) count: u64,
+    /// Who hold them, in equal parts.
+    pub(super) clients: u64,
     /// `{n}` is the number of each.
     pub(super) filter: &'a str,
     /// For client ids.
@@ -57,16 +57,12 @@ impl<'a> Holding<'a> {
     /// # Errors
     /// The broker refuses one, or breaks a connection.
     pub(super) fn make(wanted: Wanted<'a>) -> Result<(Holding<'a>, f64), String> {
-        let mut clients = Vec::new();
-        for first in (0..wanted.count).step_by(PER_CLIENT as usize) {
-            let end = wanted.count.min(first + PER_CLIENT);
-            clients.push(Client::open(&wanted, first, end).map_err(named)?);
-        }
-        let started = Instant::now();
-        for client in &mut clients {
-            client.exchange(&wanted, PacketType::SubAck).map_err(named)?;
-        }
-        Ok((Holding { wanted, clients }, started.elapsed().as_secs_f64()))
+        let (count, of) = (wanted.count, wanted.clients.clamp(1, wanted.count.max(1)));
+        let client = |number| Client::open(&wanted, number, number * count / of, (number + 1) * count / of);
+        let clients = (0..of).map(client).collect::<io::Result<_>>().map_err(named)?;
+        let mut holding = Holding { wanted, clients };
+        let seconds = holding.exchange(PacketType::SubAck).map_err(named)?;
+        Ok((holding, seconds))
     }
 
     /// Ends them; and the seconds that it took.
@@ -74,16 +70,34 @@ impl<'a> Holding<'a> {
     /// # Errors
     /// The broker refuses one, or has broken a connection.
     pub(super) fn end(mut self) -> Result<f64, String> {
-        let started = Instant::now();
-        for client in &mut self.clients {
-            client.exchange(&self.wanted, PacketType::UnsubAck).map_err(named)?;
-        }
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = self.exchange(PacketType::UnsubAck).map_err(named)?;
         for mut client in self.clients {
             // DISCONNECT; whoever is gone needs none.
             let _ = client.stream.write_all(&[0xe0, 0]);
         }
         Ok(seconds)
+    }
+
+    /// Sends all filters of all clients, and takes as many acknowledgements of that type; and the seconds that it took.
+    /// The clients of a few send in turn and are a packet ahead of what they take, so that the broker has always some.
+    fn exchange(&mut self, answer: PacketType) -> io::Result<f64> {
+        let started = Instant::now();
+        for clients in self.clients.chunks_mut(AT_ONCE) {
+            let most = clients.iter().map(Client::packets).max().unwrap_or(0);
+            for turn in 0..=most {
+                for client in &mut *clients {
+                    if turn < client.packets() {
+                        client.ask(&self.wanted, turn, answer)?;
+                    }
+                }
+                for client in &mut *clients {
+                    if turn > 0 && turn <= client.packets() {
+                        client.acknowledged(answer)?;
+                    }
+                }
+            }
+        }
+        Ok(started.elapsed().as_secs_f64())
     }
 }
 
@@ -92,7 +106,7 @@ fn named(error: io::Error) -> String {
 }
 
 impl Client {
-    fn open(wanted: &Wanted<'_>, first: u64, end: u64) -> io::Result<Client> {
+    fn open(wanted: &Wanted<'_>, number: u64, first: u64, end: u64) -> io::Result<Client> {
         let stream = TcpStream::connect_timeout(&wanted.address, TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -103,7 +117,7 @@ impl Client {
             version,
             clean_start: true,
             keep_alive: 0,
-            client_id: &format!("hld-{}-{}", wanted.run, first / PER_CLIENT),
+            client_id: &format!("hld-{}-{number}", wanted.run),
             will: None,
             username: None,
             password: None,
@@ -118,43 +132,33 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends all filters, and takes as many acknowledgements of that type.
-    fn exchange(&mut self, wanted: &Wanted<'_>, answer: PacketType) -> io::Result<()> {
-        let options = SubscribeOptions::with_qos(QoS::from_number(wanted.qos).unwrap_or_default());
-        let mut under_way = 0;
-        let mut packet_id = 0_u16;
-        for first in (self.first..self.end).step_by(PER_PACKET as usize) {
-            let filters = (first..self.end.min(first + PER_PACKET))
-                .map(|n| wanted.filter.replace("{n}", &n.to_string()));
-            packet_id = packet_id.checked_add(1).unwrap_or(1);
-            let (mut subscribed, mut ended) = (FilterBuf::new(), UnsubscribeFilterBuf::new());
+    /// Packets that its filters take.
+    fn packets(&self) -> u64 {
+        (self.end - self.first).div_ceil(PER_PACKET)
+    }
+
+    /// Sends the packet with this number that asks for `answer`.
+    fn ask(&mut self, wanted: &Wanted<'_>, number: u64, answer: PacketType) -> io::Result<()> {
+        let first = self.first + number * PER_PACKET;
+        let numbers = first..self.end.min(first + PER_PACKET);
+        let filters = numbers.map(|number| wanted.filter.replace("{n}", &number.to_string()));
+        // Any will do that is not 0 and not under way.
+        let packet_id = (number % 0xffff) as u16 + 1;
+        let properties = Properties::default();
+        if answer == PacketType::SubAck {
+            let options = SubscribeOptions::with_qos(QoS::from_number(wanted.qos).unwrap_or_default());
+            let mut list = FilterBuf::new();
             for filter in filters {
-                match answer {
-                    PacketType::SubAck => subscribed.push(&filter, options),
-                    _ => ended.push(&filter),
-                }
-                .map_err(io::Error::other)?;
+                list.push(&filter, options).map_err(io::Error::other)?;
             }
-            let packet = match answer {
-                PacketType::SubAck => Packet::Subscribe(Subscribe {
-                    packet_id,
-                    properties: Default::default(),
-                    filters: subscribed.as_filters(),
-                }),
-                _ => Packet::Unsubscribe(Unsubscribe {
-                    packet_id,
-                    properties: Default::default(),
-                    filters: ended.as_filters(),
-                }),
-            };
-            self.send(&packet)?;
-            under_way += 1;
-            if under_way == AHEAD {
-                self.acknowledged(answer)?;
-                under_way -= 1;
+            self.send(&Packet::Subscribe(Subscribe { packet_id, properties, filters: list.as_filters() }))
+        } else {
+            let mut list = UnsubscribeFilterBuf::new();
+            for filter in filters {
+                list.push(&filter).map_err(io::Error::other)?;
             }
+            self.send(&Packet::Unsubscribe(Unsubscribe { packet_id, properties, filters: list.as_filters() }))
         }
-        (0..under_way).try_for_each(|_| self.acknowledged(answer))
     }
 
     fn acknowledged(&mut self, answer: PacketType) -> io::Result<()> {

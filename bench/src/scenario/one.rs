@@ -15,6 +15,7 @@ use super::{interrupt, omb};
 use crate::load::Tally;
 use crate::load::plan::{Hears, Pace};
 use crate::outcome::{Held, Outcome, Settings, Usage};
+use crate::process::usage::Reading;
 use crate::process::{crew, descriptors, machine, merge};
 
 /// Time for a broker to give back what connections took.
@@ -45,11 +46,12 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
     let plans = split(&draft, common.processes as usize)?;
     descriptors::raise();
     let clients = |plan: &crate::load::plan::Plan| plan.groups.iter().map(|group| group.count).sum::<usize>();
-    descriptors::check(plans.iter().map(clients).max().unwrap_or(0), clients(&draft.plan))?;
+    let held = common.held_clients() as usize;
+    descriptors::check(plans.iter().map(clients).max().unwrap_or(0) + held, clients(&draft.plan) + held)?;
     let kafka = consumer(run.scenario, &draft)?;
     let progress = Progress::new(common.quiet, run.label, &draft.plan.phases);
+    let holding = hold(run, &draft, &progress)?;
     let mut watch = Watch::new(run.pid, draft.connecting, progress, kafka);
-    let holding = hold(run, &draft, &watch)?;
     let started = SystemTime::now();
     let tallies = crew::run(&plans, &mut watch)?;
     watch.progress().end();
@@ -78,15 +80,18 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
         samples: std::mem::take(&mut watch.samples),
     };
     if let Some((holding, mut held)) = holding {
-        held.unsubscribe_s = holding.end()?;
+        match holding.end() {
+            Ok(seconds) => held.unsubscribe_s = seconds,
+            Err(error) => watch.progress().say(&format!("they could not be ended: {error}")),
+        }
         outcome.held = Some(held);
     }
-    judge(run, &mut outcome);
+    judge(&mut outcome);
     Ok(outcome)
 }
 
 /// What the account does not say by itself.
-fn judge(run: &Run<'_>, outcome: &mut Outcome) {
+fn judge(outcome: &mut Outcome) {
     let dead = outcome.broker.as_ref().is_some_and(|broker| !broker.alive);
     let troubles =
         [(dead, "the broker's process has ended"), (interrupt::requested(), "ended early by the user")];
@@ -95,10 +100,6 @@ fn judge(run: &Run<'_>, outcome: &mut Outcome) {
             true => trouble.to_owned(),
             false => format!("{trouble}; {}", outcome.error),
         };
-    }
-    if matches!(run.scenario, Scenario::Sub(_)) {
-        // What comes to it is of nobody's run, and what it is for.
-        outcome.totals.delivered = std::mem::take(&mut outcome.totals.foreign);
     }
 }
 
@@ -145,17 +146,23 @@ fn count_stream(consumer: Consumer, drain_s: f64, tally: &mut Tally) {
     }
 }
 
-fn hold<'a>(run: &Run<'a>, draft: &Draft, watch: &Watch) -> Result<Option<(Holding<'a>, Held)>, String> {
+fn hold<'a>(
+    run: &Run<'a>,
+    draft: &Draft,
+    progress: &Progress,
+) -> Result<Option<(Holding<'a>, Held)>, String> {
     let common = run.scenario.common();
     if common.held_subscriptions == 0 {
         return Ok(None);
     }
-    let rss_before = watch.broker_rss();
+    let memory = || run.pid.map_or(0, |pid| Reading::of(&[pid]).rss);
+    let rss_before = memory();
     let wanted = Wanted {
         address: run.address,
         version: common.version(),
         qos: common.subscribe_qos(),
         count: u64::from(common.held_subscriptions),
+        clients: u64::from(common.held_clients()),
         filter: &common.held_filter,
         run: draft.plan.run,
     };
@@ -165,9 +172,9 @@ fn hold<'a>(run: &Run<'a>, draft: &Draft, watch: &Watch) -> Result<Option<(Holdi
         subscribe_s,
         unsubscribe_s: 0.0,
         rss_before,
-        rss: watch.broker_rss(),
+        rss: memory(),
     };
-    watch.progress().say(&format!("{} subscriptions held, made in {subscribe_s:.2} s", held.subscriptions));
+    progress.say(&format!("{} subscriptions held, made in {subscribe_s:.2} s", held.subscriptions));
     Ok(Some((holding, held)))
 }
 
@@ -216,10 +223,9 @@ fn settings(scenario: &Scenario, draft: &Draft, processes: usize) -> Settings {
         processes,
         seed: plan.seed,
     };
-    for (index, group) in plan.groups.iter().enumerate() {
+    for group in &plan.groups {
         let hears = group.subscribe.iter().any(|subscription| subscription.hears != Hears::Nobody);
-        let takes_anything = matches!(scenario, Scenario::Sub(_)) && index < draft.idle_from;
-        if hears || takes_anything {
+        if hears {
             settings.subscribers += group.count;
         } else if group.publish.is_none() {
             settings.idle += group.count;

@@ -103,10 +103,13 @@ pub(crate) struct Common {
     /// Further connections that do nothing, each with one subscription
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Connections")]
     pub(crate) idle: u32,
-    /// Further subscriptions that few clients hold, 250,000 each, on filters that nothing is published to. How fast
-    /// they are made and ended is measured, too
+    /// Further subscriptions that few clients hold, on filters that nothing is published to. How fast they are made and
+    /// ended is measured, too
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20_000_000), help_heading = "Connections")]
     pub(crate) held_subscriptions: u32,
+    /// Clients that hold them in equal parts; brokers limit the subscriptions of one [default: one for each 1,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Connections")]
+    pub(crate) held_clients: Option<u32>,
     /// Filter of the held subscriptions; {n} is the number of each
     #[arg(long, value_name = "FILTER", default_value = "held/{n}/command", value_parser = numbered, help_heading = "Connections")]
     pub(crate) held_filter: String,
@@ -155,6 +158,12 @@ impl Common {
 
     pub(crate) fn window(&self) -> u32 {
         self.window.unwrap_or(if self.rate.is_some() { 64 } else { 16 })
+    }
+
+    /// Clients that hold further subscriptions.
+    pub(crate) fn held_clients(&self) -> u32 {
+        let subscriptions = self.held_subscriptions;
+        self.held_clients.unwrap_or(subscriptions.div_ceil(1_000)).min(subscriptions)
     }
 
     /// The broker's address, if one is given or none is started.

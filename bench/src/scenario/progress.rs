@@ -106,15 +106,15 @@ mod tests {
             (sample("connect", 1.0, 0, 0), "millrace: connect    1.0 s  1,000 connections"),
             (
                 sample("warmup", 2.6, 123_456, 0),
-                "millrace: warmup     1.0/11.0 s  123,456 msg/s  p50 90 µs  p99 1.23 ms  1,000 connections",
+                "millrace: warmup     1.0/11.0 s  123,456 msg/s  p50 90.0 µs  p99 1.23 ms  1,000 connections",
             ),
             (
                 sample("measure", 3.6, 0, 2),
-                "millrace: measure    2.0/11.0 s  7.00 msg/s  p50 90 µs  p99 1.23 ms  1,000 connections  2 errors",
+                "millrace: measure    2.0/11.0 s  7.00 msg/s  p50 90.0 µs  p99 1.23 ms  1,000 connections  2 errors",
             ),
             (
                 sample("drain", 12.6, 5, 1),
-                "millrace: drain     11.0/11.0 s  5.00 msg/s  p50 90 µs  p99 1.23 ms  1,000 connections  3 errors",
+                "millrace: drain     11.0/11.0 s  5.00 msg/s  p50 90.0 µs  p99 1.23 ms  1,000 connections  3 errors",
             ),
         ];
         for (sample, expected) in cases {

@@ -8,6 +8,8 @@ use crate::load::plan::{Hears, Pace, Plan};
 pub(super) enum Spread {
     /// In equal parts, by number.
     Divide,
+    /// The same, by blocks of so many that stay whole.
+    Blocks(usize),
     /// Whole, to the process with this number (modulo their number).
     On(usize),
 }
@@ -15,7 +17,8 @@ pub(super) enum Spread {
 /// The plans of `processes` processes; fewer if there are fewer clients.
 ///
 /// # Errors
-/// A closed window at QoS 0 whose deliveries come to another process: nothing would open it.
+/// A closed window whose deliveries come to another process. Acknowledgements alone would open it, as fast as the broker
+/// takes messages, and whoever hears them would be drowned: that measures queues.
 pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String> {
     let whole = &draft.plan;
     let clients: usize = whole.groups.iter().map(|group| group.count).sum();
@@ -25,9 +28,9 @@ pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String
     for (group, here) in whole.groups.iter().zip(&here) {
         let Some(publish) = &group.publish else { continue };
         let closed = matches!(publish.pace, Pace::Window(_));
-        if closed && publish.qos == 0 && publish.receivers > 0 && !here {
-            return Err("at QoS 0 a window is opened by deliveries, which come to another process here: give --rate, \
-                 --qos 1 or --processes 1"
+        if closed && publish.receivers > 0 && !here {
+            return Err("a closed window is opened by deliveries, which come to another process here: give --rate, or \
+                 --threads instead of --processes"
                 .to_owned());
         }
     }
@@ -53,6 +56,10 @@ pub(super) fn split(draft: &Draft, processes: usize) -> Result<Vec<Plan>, String
 fn part(spread: Spread, count: usize, process: usize, processes: usize) -> (usize, usize) {
     match spread {
         Spread::Divide => (process * count / processes, (process + 1) * count / processes),
+        Spread::Blocks(width) => {
+            let (first, end) = part(Spread::Divide, count.div_ceil(width), process, processes);
+            (count.min(first * width), count.min(end * width))
+        }
         Spread::On(home) if home % processes == process => (0, count),
         Spread::On(_) => (0, 0),
     }
@@ -65,7 +72,7 @@ fn is_heard_at_home(draft: &Draft, of: usize, processes: usize) -> bool {
     }
     let publisher = &draft.plan.groups[of];
     let hearing = draft.plan.groups.iter().zip(&draft.spread).flat_map(|(group, spread)| {
-        let heard = group.subscribe.iter().filter(|it| it.of == of && it.hears != Hears::Nobody);
+        let heard = group.subscribe.iter().filter(|it| it.of == of && it.hears.is_of_this_run());
         heard.map(move |subscription| (group, spread, subscription.hears))
     });
     let mut hearing = hearing;
@@ -74,6 +81,10 @@ fn is_heard_at_home(draft: &Draft, of: usize, processes: usize) -> bool {
         (Spread::Divide, Spread::Divide) => {
             let streams = publisher.publish.as_ref().map_or(0, |publish| publish.streams);
             hears == Hears::Same && group.count == publisher.count && streams == publisher.count
+        }
+        // The blocks are divided as those are who hear them.
+        (Spread::Blocks(width), Spread::Divide) => {
+            hears == Hears::Block(width) && group.count * width == publisher.count
         }
         _ => false,
     })

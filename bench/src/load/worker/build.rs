@@ -179,7 +179,7 @@ impl<'a> Worker<'a> {
                 else {
                     continue;
                 };
-                if subscription.hears == Hears::Nobody || slots[at] == 0 {
+                if !subscription.hears.is_of_this_run() || slots[at] == 0 {
                     continue;
                 }
                 let width = width(subscription.hears, publish);

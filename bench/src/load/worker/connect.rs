@@ -93,6 +93,9 @@ impl Worker<'_> {
 
     /// No more connections are opened: those that were not have failed.
     pub(super) fn stop_opening(&mut self) {
+        if self.opening.settled == self.clients.len() {
+            return;
+        }
         let rest = self.clients.len() - self.opening.next;
         self.opening.next = self.clients.len();
         self.opening.settled += rest;

@@ -143,7 +143,8 @@ impl Worker<'_> {
         let (now, clockwork) = (self.now, &mut self.clockwork);
         match phase {
             Phase::Measure => {
-                clockwork.measure_base = self.counters;
+                // Threads begin one after the other, and of a fixed number nothing may be missing.
+                clockwork.measure_base = if clockwork.counted { Counters::default() } else { self.counters };
                 clockwork.measure_began = now;
             }
             Phase::Drain => {
@@ -198,7 +199,7 @@ impl Worker<'_> {
         }
         let mut times = Times::new();
         times.take(&mut self.times);
-        if clockwork.phase == Phase::Measure {
+        if clockwork.phase == Phase::Measure || clockwork.counted {
             clockwork.measured_times.get_or_insert_with(Times::new).add(&times);
         }
         let part = Part {

@@ -20,9 +20,17 @@ pub(super) fn machine(machine: &Machine) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// More runs than this are folded together.
+const RUNS_SHOWN_MAX: usize = 6;
+
 /// A part to unfold for each run.
 pub(super) fn details(work: &Work<'_>) -> String {
-    work.runs.iter().map(one).collect()
+    let each: String = work.runs.iter().map(one).collect();
+    if work.runs.len() <= RUNS_SHOWN_MAX {
+        return each;
+    }
+    let runs = work.runs.len();
+    format!("<details><summary>settings and accounts of all {runs} runs</summary>\n{each}</details>\n")
 }
 
 fn one(run: &Run<'_>) -> String {
@@ -105,7 +113,7 @@ fn counted(outcome: &Outcome) -> Vec<(&'static str, String)> {
         ("refused", count(totals.refused)),
         ("unexpected", count(totals.unexpected)),
         ("behind the rate", count(totals.behind)),
-        ("connected", format!("{} in {} s", count(totals.connected), number(totals.connect_seconds))),
+        ("connected", format!("{} in {}", count(totals.connected), micros(totals.connect_seconds * 1e6))),
         ("connects failed", count(totals.connect_failed)),
         ("connections lost", count(totals.disconnects)),
     ]

@@ -4,12 +4,12 @@
 
 mod details;
 mod graphs;
+mod tables;
 
 use std::fmt::Write;
 
-use super::metric::{METRICS, connection_bytes};
-use super::text::{bytes, micros, moment, number};
-use super::verdict::{account, notes, warnings, workload};
+use super::text::moment;
+use super::verdict::{notes, troubles, workload};
 use crate::outcome::Outcome;
 use crate::plot::{PALETTE, escape};
 
@@ -63,7 +63,7 @@ pub(crate) fn html(outcomes: &[Outcome]) -> Result<String, String> {
         let name = escape(&workload(work.runs[0].outcome));
         let _ = writeln!(body, "<section id=\"w{index}\">\n<h2>{name}</h2>");
         body.push_str(&remarks(work));
-        body.push_str(&table(work));
+        body.push_str(&tables::tables(work));
         body.push_str(&graphs::graphs(work)?);
         body.push_str(&details::details(work));
         body.push_str("</section>\n");
@@ -124,85 +124,37 @@ fn runs<'a>(group: &[&'a Outcome], labels: &[&str]) -> Vec<Run<'a>> {
     out
 }
 
+impl Work<'_> {
+    /// Whether messages were sent in it; otherwise it is about connections.
+    fn flows(&self) -> bool {
+        self.runs.iter().any(|run| run.outcome.messages() > 0)
+    }
+
+    /// Colours and what they stand for: labels, or runs where all have the same label.
+    fn legend(&self) -> Vec<(usize, &str)> {
+        let mut out: Vec<(usize, &str)> = Vec::new();
+        for run in &self.runs {
+            let several = self.runs.iter().any(|other| other.outcome.label != run.outcome.label);
+            let name = if several && !run.outcome.label.is_empty() { &run.outcome.label } else { &run.name };
+            if out.iter().all(|(_, other)| other != name) {
+                out.push((run.colour, name));
+            }
+        }
+        out
+    }
+}
+
 /// What is wrong with runs, and what one should know of all of them.
 fn remarks(work: &Work<'_>) -> String {
     let mut out = String::new();
-    let mut known: Vec<(String, Vec<&str>)> = Vec::new();
     for run in &work.runs {
-        let mut bad = warnings(run.outcome);
-        if !run.outcome.is_good() {
-            bad.insert(0, account(run.outcome));
-        }
-        for words in bad {
+        for words in troubles(run.outcome) {
             let _ = writeln!(out, "<p class=\"bad\"><b>{}</b>: {}</p>", escape(&run.name), escape(&words));
         }
-        for words in notes(run.outcome) {
-            match known.iter_mut().find(|(other, _)| *other == words) {
-                Some((_, names)) => names.push(&run.name),
-                None => known.push((words, vec![&run.name])),
-            }
-        }
     }
-    for (words, names) in known {
-        let _ =
-            writeln!(out, "<p class=\"note\"><b>{}</b>: {}</p>", escape(&names.join(", ")), escape(&words));
+    let outcomes: Vec<&Outcome> = work.runs.iter().map(|run| run.outcome).collect();
+    for words in notes(&outcomes) {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", escape(&words));
     }
     out
-}
-
-/// A line for each run; columns that no run has are left out.
-fn table(work: &Work<'_>) -> String {
-    type Show = fn(&Outcome) -> Option<String>;
-    let quantiles: [(&str, Show); 6] = [
-        ("p50", |run| latency(run, 0.5)),
-        ("p90", |run| latency(run, 0.9)),
-        ("p99", |run| latency(run, 0.99)),
-        ("p99.9", |run| latency(run, 0.999)),
-        ("p99.99", |run| latency(run, 0.9999)),
-        ("max", |run| latency(run, 1.0)),
-    ];
-    let mut columns: Vec<(&str, Vec<Option<String>>)> = Vec::new();
-    let mut column = |name: &'static str, show: &dyn Fn(&Outcome) -> Option<String>| {
-        let cells: Vec<Option<String>> = work.runs.iter().map(|run| show(run.outcome)).collect();
-        if cells.iter().any(Option::is_some) {
-            columns.push((name, cells));
-        }
-    };
-    for metric in METRICS.iter().take(4) {
-        column(metric.name, &|run| (metric.value)(run).map(metric.show));
-    }
-    for (name, show) in quantiles {
-        column(name, &show);
-    }
-    column("memory", &|run| {
-        run.broker.as_ref().filter(|usage| usage.rss > 0).map(|usage| bytes(usage.rss as f64))
-    });
-    column("a connection", &|run| connection_bytes(run).map(bytes));
-    column("generator CPU", &|run| {
-        let usage = &run.generator;
-        let cores = (usage.user_s + usage.system_s) / run.totals.seconds;
-        (cores > 0.0 && cores.is_finite()).then(|| format!("{} cores", number(cores)))
-    });
-
-    let mut out = "<div class=\"wide\"><table>\n<thead><tr><th>run</th>".to_owned();
-    for (name, _) in &columns {
-        let _ = write!(out, "<th>{}</th>", escape(name));
-    }
-    out.push_str("<th>account</th></tr></thead>\n<tbody>\n");
-    for (index, run) in work.runs.iter().enumerate() {
-        let (colour, name) = (run.colour % PALETTE.len(), escape(&run.name));
-        let _ = write!(out, "<tr><th><i class=\"s{colour}\"></i>{name}</th>");
-        for (_, cells) in &columns {
-            let _ = write!(out, "<td>{}</td>", cells[index].as_deref().map_or("–".to_owned(), escape));
-        }
-        let words = account(run.outcome);
-        let (class, short) = if run.outcome.is_good() { ("ok", "good") } else { ("bad", "BAD") };
-        let _ = writeln!(out, "<td class=\"{class}\" title=\"{}\">{short}</td></tr>", escape(&words));
-    }
-    out.push_str("</tbody></table></div>\n");
-    out
-}
-
-fn latency(run: &Outcome, share: f64) -> Option<String> {
-    (run.latency.count() > 0).then(|| micros(run.latency.quantile(share) as f64))
 }

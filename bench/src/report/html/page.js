@@ -58,3 +58,5 @@ for (const svg of document.querySelectorAll("figure svg[data-x]")) {
     tip.style.top = Math.max(4, event.clientY - figure.getBoundingClientRect().top - tip.offsetHeight / 2) + "px";
   });
 }
+// Paper has nothing to unfold.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => { part.open = true; }));
