@@ -1,11 +1,13 @@
 //! The connections of a core, and what waits to be written to them at the end of a turn.
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::io::{self, ErrorKind, Write};
 use std::mem;
 
 use mio::net::TcpStream;
 
-use super::routes::Target;
+use super::routes::{Target, TopicHasher};
 use super::wire::{Close, Publish};
 
 /// Output buffers above this many bytes are given back once they are empty.
@@ -23,7 +25,56 @@ pub(super) struct Connection {
     pub unread: Vec<u8>,
     output: Vec<u8>,
     /// What it subscribes to, to forget it all when it goes.
-    pub filters: Vec<Box<[u8]>>,
+    pub filters: Filters,
+}
+
+/// The filters of a connection. Most have one, and an idle connection is counted in bytes; a few have a million, and
+/// then each has to be found at once.
+pub(super) enum Filters {
+    Few(Vec<Box<[u8]>>),
+    Many(HashSet<Box<[u8]>, BuildHasherDefault<TopicHasher>>),
+}
+
+/// Filters of a connection beyond which they are looked up by hash.
+const FEW: usize = 16;
+
+impl Filters {
+    pub(super) fn add(&mut self, filter: &[u8]) {
+        match self {
+            Filters::Many(filters) => {
+                filters.insert(filter.into());
+            }
+            Filters::Few(filters) if filters.iter().any(|held| **held == *filter) => {}
+            Filters::Few(filters) if filters.len() < FEW => {
+                if filters.is_empty() {
+                    filters.reserve_exact(1);
+                }
+                filters.push(filter.into());
+            }
+            Filters::Few(filters) => {
+                let mut many: HashSet<_, _> = filters.drain(..).collect();
+                many.insert(filter.into());
+                *self = Filters::Many(many);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, filter: &[u8]) {
+        match self {
+            Filters::Few(filters) => filters.retain(|held| **held != *filter),
+            Filters::Many(filters) => {
+                filters.remove(filter);
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let (few, many) = match self {
+            Filters::Few(filters) => (Some(filters), None),
+            Filters::Many(filters) => (None, Some(filters)),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten()).map(|filter| &**filter)
+    }
 }
 
 #[derive(Default)]
@@ -54,7 +105,7 @@ impl Connections {
             written: 0,
             unread: Vec::new(),
             output: Vec::new(),
-            filters: Vec::new(),
+            filters: Filters::Few(Vec::new()),
         });
         slot
     }
@@ -153,6 +204,31 @@ pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Option<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(_) => return Some(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_filters_and_many_are_the_same_to_those_who_hold_them() {
+        for count in [1, FEW, FEW + 1, 1_000] {
+            let names: Vec<_> = (0..count).map(|number| format!("held/{number}")).collect();
+            let mut filters = Filters::Few(Vec::new());
+            for name in names.iter().chain(&names) {
+                filters.add(name.as_bytes());
+            }
+            let mut held: Vec<_> = filters.iter().collect();
+            held.sort_unstable();
+            let mut expected: Vec<_> = names.iter().map(String::as_bytes).collect();
+            expected.sort_unstable();
+            assert_eq!(held, expected);
+            for name in &names {
+                filters.remove(name.as_bytes());
+            }
+            assert_eq!(filters.iter().count(), 0, "{count}");
         }
     }
 }

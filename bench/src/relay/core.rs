@@ -282,12 +282,7 @@ impl Core {
             let filter = fields.text()?;
             target.qos = fields.byte()? & 3;
             self.shared.routes.subscribe(filter, target);
-            let filters = &mut self.connections.get(slot).ok_or(Close)?.filters;
-            if filters.is_empty() {
-                // Most clients have one, and an idle one is counted in bytes.
-                filters.reserve_exact(1);
-            }
-            filters.push(filter.into());
+            self.connections.get(slot).ok_or(Close)?.filters.add(filter);
             granted.push(target.qos);
         }
         self.answer(slot, 0x90, id, is_v5, &granted)
@@ -304,11 +299,7 @@ impl Core {
         while !fields.0.is_empty() {
             let filter = fields.text()?;
             self.shared.routes.unsubscribe(filter, target);
-            let filters = &mut self.connections.get(slot).ok_or(Close)?.filters;
-            // The newest first: who holds many and drops some usually drops those.
-            if let Some(at) = filters.iter().rposition(|held| **held == *filter) {
-                filters.swap_remove(at);
-            }
+            self.connections.get(slot).ok_or(Close)?.filters.remove(filter);
             codes.push(0);
         }
         // 3.x has no codes in UNSUBACK.
@@ -331,7 +322,7 @@ impl Core {
     fn close(&mut self, slot: u32) {
         let target = self.connections.target(slot, self.me as u8);
         if let Some(connection) = self.connections.remove(slot) {
-            for filter in &connection.filters {
+            for filter in connection.filters.iter() {
                 self.shared.routes.unsubscribe(filter, target);
             }
         }

@@ -218,9 +218,9 @@ pub(super) const ROWS: &[Row] = &[
     growth("connections", CONNECTIONS, 10, "p2p --pairs 5 --qos 1 --window 8"),
     growth("connections", CONNECTIONS, 1_000, "p2p --pairs 500 --qos 1 --window 8"),
     growth("connections", CONNECTIONS, 18_000, "p2p --pairs 9000 --qos 1 --window 8"),
-    growth("idle", BESIDE, 10, "p2p --pairs 250 --qos 1 --window 8 --idle 10"),
-    growth("idle", BESIDE, 1_000, "p2p --pairs 250 --qos 1 --window 8 --idle 1000"),
-    growth("idle", BESIDE, 17_000, "p2p --pairs 250 --qos 1 --window 8 --idle 17000"),
+    growth("beside_idle", BESIDE, 10, "p2p --pairs 250 --qos 1 --window 8 --idle 10"),
+    growth("beside_idle", BESIDE, 1_000, "p2p --pairs 250 --qos 1 --window 8 --idle 1000"),
+    growth("beside_idle", BESIDE, 17_000, "p2p --pairs 250 --qos 1 --window 8 --idle 17000"),
     growth("subscriptions", HELD, 10, "p2p --pairs 250 --qos 1 --window 8 --held-subscriptions 10"),
     growth(
         "subscriptions",

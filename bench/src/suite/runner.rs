@@ -12,7 +12,7 @@ use millrace_codec::Version;
 use serde_json::Value;
 
 use super::record::{Contestant, Kind, Record, Sync};
-use super::rows::Row;
+use super::rows::{Row, Section};
 use crate::outcome::Outcome;
 use crate::process::broker::Broker;
 use crate::process::usage::Reading;
@@ -70,8 +70,7 @@ impl Runner {
         let ours = (cpu_s(pid) - broker_cpu) + (children_s() - load_cpu);
         record.other_cores = ((busy_s() - busy - ours) / began.elapsed().as_secs_f64()).max(0.0);
         record.outcome = outcome?;
-        // The series of a measurement is for a page of its own; here it would only fill the file.
-        record.outcome.samples.clear();
+        trim(&mut record.outcome, row.section);
         if contestant.kind == Kind::Hooked {
             record.sync = Some(self.sync(data)?);
         }
@@ -118,6 +117,17 @@ impl Runner {
             p99_us: number(&times["p99"]),
             max_us: number(&times["max"]),
         })
+    }
+}
+
+/// Leaves out what no figure of the document is made of: a whole run's file is kept with the project.
+fn trim(outcome: &mut Outcome, section: Section) {
+    outcome.samples.clear();
+    if !matches!(section, Section::Latency | Section::Hooks) {
+        outcome.latency.counts.clear();
+    }
+    if section != Section::Idle {
+        outcome.connect_latency.counts.clear();
     }
 }
 

@@ -115,12 +115,22 @@ fn head(header: &Header, records: &[Record]) -> String {
     out.push_str("| broker | version | threads | command |\n|---|---|---:|---|\n");
     for broker in &header.brokers {
         let cores = if broker.cores == 0 { "its own choice".to_owned() } else { broker.cores.to_string() };
-        let command = broker.command.replace('|', "\\|");
+        let command = without_folders(&broker.command).replace('|', "\\|");
         out.push_str(&format!("| {} | {} | {cores} | `{command}` |\n", broker.name, broker.version));
     }
     let hooked = header.brokers.iter().any(|broker| broker.kind == Kind::Hooked);
     out.push_str(if hooked { "\nHooks are off except where the name says so.\n" } else { "" });
     out
+}
+
+/// A command with its quoted paths cut to their last names: where they were says nothing elsewhere.
+fn without_folders(command: &str) -> String {
+    // An apostrophe in a path is quoted as '\''.
+    let mut parts = command.replace(r"'\''", "").split('\'').map(str::to_owned).collect::<Vec<_>>();
+    for path in parts.iter_mut().skip(1).step_by(2) {
+        *path = path.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    parts.concat()
 }
 
 /// A heading, how to read it, and a part for each row.

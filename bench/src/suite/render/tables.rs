@@ -234,6 +234,15 @@ pub(super) fn agreement(figures: &Figures<'_>, rows: &[&Row]) -> String {
     format!("\nThe broker's CPU time a message, as a ratio to that of `p2p_q1`:\n\n{}", table(&head, &lines))
 }
 
+/// A row's name, and where on its curve.
+fn place(row: &Row) -> String {
+    if row.section == Section::Growth {
+        format!("{} {}", row.name, text::count(row.at))
+    } else {
+        row.name.to_owned()
+    }
+}
+
 /// Which runs of whom are not counted, and why.
 pub(super) fn failures(figures: &Figures<'_>, rows: &[&Row]) -> String {
     let mut out = String::from("\n## What failed\n\n");
@@ -242,12 +251,7 @@ pub(super) fn failures(figures: &Figures<'_>, rows: &[&Row]) -> String {
         for broker in figures.field(row) {
             for (reason, count, of) in figures.troubles(row, &broker.name) {
                 let reason = reason.replace(['|', '\n'], " ");
-                let place = if row.section == Section::Growth {
-                    format!("{} {}", row.name, row.at)
-                } else {
-                    row.name.to_owned()
-                };
-                lines.push(vec![broker.name.clone(), place, format!("{count} of {of}"), reason]);
+                lines.push(vec![broker.name.clone(), place(row), format!("{count} of {of}"), reason]);
             }
         }
     }
@@ -267,15 +271,18 @@ pub(super) fn disturbed(figures: &Figures<'_>, rows: &[&Row]) -> String {
     let mut lines = Vec::new();
     let mut all = 0;
     for row in rows {
-        for broker in figures.field(row) {
-            let runs = figures.records(row, &broker.name);
-            let others: Vec<f64> =
-                runs.iter().map(|run| run.other_cores).filter(|&cores| cores > DISTURBED).collect();
-            all += runs.len();
-            if let Some(spread) = Spread::of(others) {
-                let most = format!("{:.2}", spread.max);
-                lines.push(vec![broker.name.clone(), row.name.to_owned(), spread.rounds.to_string(), most]);
-            }
+        let field = figures.field(row);
+        let runs: Vec<_> = field.iter().flat_map(|broker| figures.records(row, &broker.name)).collect();
+        let others = runs.iter().map(|run| run.other_cores).filter(|&cores| cores > DISTURBED).collect();
+        all += runs.len();
+        if let Some(spread) = Spread::of(others) {
+            let cores = |value| Metric::OtherCores.show(value);
+            lines.push(vec![
+                place(row),
+                format!("{} of {}", spread.rounds, runs.len()),
+                cores(spread.median),
+                cores(spread.max),
+            ]);
         }
     }
     let head = "\n## Other load on the machine\n\n";
@@ -284,7 +291,7 @@ pub(super) fn disturbed(figures: &Figures<'_>, rows: &[&Row]) -> String {
             "{head}In none of {all} measurements did anything else use more than {DISTURBED} cores.\n"
         );
     }
-    let table = table(&["broker", "row", "measurements", "cores at most"], &lines);
+    let table = table(&["row", "measurements", "cores, median", "at most"], &lines);
     format!(
         "{head}Something else used more than {DISTURBED} cores meanwhile (of {all} measurements):\n\n{table}"
     )

@@ -1,12 +1,14 @@
 //! A document from made-up runs, of which every figure is known.
 
+use std::collections::BTreeSet;
+
 use super::super::record::{Contestant, Sync};
 use super::super::{metric::Metric, rows::Promise};
 use super::*;
 use crate::outcome::{Held, Latency, Outcome, Settings, Totals, Usage};
 
 fn contestant(name: &str, kind: Kind, cores: usize) -> Contestant {
-    let command = format!("{name} --listen {{port}}");
+    let command = format!("'/opt/it'\\''s here/{name}' --listen {{port}} --dir '/tmp/d'");
     Contestant { name: name.to_owned(), kind, version: "1.0".to_owned(), command, cores, prime_s: 0.0 }
 }
 
@@ -200,7 +202,7 @@ fn other_load_is_named() {
         record.other_cores = other;
     }
     let busy = render(&header, &records, "results").expect("a document").markdown;
-    assert!(busy.contains("| relay-1 | p2p_q0 | 2 | 0.50 |"), "{busy}");
+    assert!(busy.contains("| p2p_q0 | 2 of 3 | 0.30 | 0.50 |"), "{busy}");
 }
 
 #[test]
@@ -222,8 +224,11 @@ fn every_section_of_a_whole_run_is_there_and_no_graph_is_missing() {
             assert!(document.markdown.contains(&format!("\n### {}\n", row.name)), "{}", row.name);
         }
         assert_eq!(document.markdown.contains("A smoke run"), quick);
+        assert!(document.markdown.contains("| `other --listen {port} --dir d` |"), "{}", document.markdown);
         let shown = document.markdown.matches("](results/").count();
         assert!(shown == document.plots.len() && shown >= 5, "{shown} of {}", document.plots.len());
+        let names: BTreeSet<_> = document.plots.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), document.plots.len(), "no graph overwrites another");
         for (name, svg) in &document.plots {
             assert!(
                 document.markdown.contains(&format!("(results/{name})")) && svg.starts_with("<svg"),
