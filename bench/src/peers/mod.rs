@@ -24,7 +24,7 @@ mod catalogue;
 mod tests;
 
 /// Lines of a failed build that are shown.
-const LAST_LINES: usize = 5;
+const LINES: usize = 5;
 /// The build's output, in the peer's folder.
 const LOG: &str = "build.log";
 /// The version that is there, in the peer's folder.
@@ -194,7 +194,11 @@ fn install(dir: &Path, peer: &Peer) -> Result<String, String> {
     let status = bash.status().map_err(|error| format!("bash: {error}"))?;
     match version(dir, peer) {
         Some(version) if status.success() => Ok(version),
-        _ => Err(format!("its build failed ({status}):\n{}  all of it: {}", last_lines(&log), log.display())),
+        _ => Err(format!(
+            "its build failed ({status}):\n{}  all of it: {}",
+            telling_lines(&log),
+            log.display()
+        )),
     }
 }
 
@@ -211,10 +215,16 @@ fn try_out(dir: &Path, peer: &Peer) -> Result<(), String> {
     broker.and_then(Broker::stop).map_err(failed)
 }
 
-fn last_lines(log: &Path) -> String {
+/// The lines of a build's output that say what went wrong: the first that speak of an error, or else the last ones.
+fn telling_lines(log: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| format!("  {line}\n")).collect()
+    let speaks = |line: &&&str| line.to_lowercase().contains("error:") || line.contains("ERROR");
+    let mut telling: Vec<_> = lines.iter().filter(speaks).take(LINES).collect();
+    if telling.is_empty() {
+        telling = lines[lines.len().saturating_sub(LINES)..].iter().collect();
+    }
+    telling.iter().map(|line| format!("  {line}\n")).collect()
 }
 
 /// Replaces this process by the broker; returns only if that fails.

@@ -31,7 +31,9 @@ fn made_up(install: &'static [(&'static str, &'static str)], tools: &'static [&'
 #[test]
 fn what_fails_is_not_there_and_says_why() {
     let dir = tempfile::tempdir().expect("a folder");
-    let cases: [(&str, Peer, &str); 4] = [
+    const LONG: &str = "echo error: the cause >&2; seq 1000; exit 1";
+    let cases: [(&str, Peer, &str); 5] = [
+        ("its cause is far up", made_up(&[("install", LONG)], &["bash"]), "error: the cause"),
         (
             "a tool is missing",
             made_up(&[("install", "true")], &["no-such-tool-anywhere"]),
@@ -50,7 +52,7 @@ fn what_fails_is_not_there_and_says_why() {
     assert_eq!(install(dir.path(), &whole), Ok("7.5".to_owned()));
     assert_eq!(version(dir.path(), &whole).as_deref(), Some("7.5"));
     // A build that fails later takes the old one away.
-    assert!(install(dir.path(), &cases[1].1).is_err());
+    assert!(install(dir.path(), &cases[2].1).is_err());
     assert_eq!(version(dir.path(), &whole), None);
 }
 
