@@ -74,6 +74,7 @@ pub(crate) struct Installed {
     pub cores: usize,
     /// Seconds of load until it has compiled itself.
     pub prime_s: f64,
+    pub speaks_v5: bool,
 }
 
 /// Whether all went well.
@@ -96,8 +97,8 @@ pub(crate) fn installed(dir: Option<&Path>) -> Result<Vec<Installed>, String> {
     let dir = folder(dir)?;
     let there = PEERS.iter().filter_map(|peer| {
         let version = version(&dir, peer)?;
-        let &Peer { name, cores, prime_s, .. } = peer;
-        Some(Installed { name, version, dir: dir.clone(), cores, prime_s })
+        let &Peer { name, cores, prime_s, speaks_v5, .. } = peer;
+        Some(Installed { name, version, dir: dir.clone(), cores, prime_s, speaks_v5 })
     });
     Ok(there.collect())
 }

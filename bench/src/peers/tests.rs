@@ -25,7 +25,16 @@ fn every_script_is_one_that_bash_understands_and_names_its_version() {
 }
 
 fn made_up(install: &'static [(&'static str, &'static str)], tools: &'static [&'static str]) -> Peer {
-    Peer { name: "made-up", source: "here", tools, cores: 1, prime_s: 0.0, run: "exec true", files: install }
+    Peer {
+        name: "made-up",
+        source: "here",
+        tools,
+        cores: 1,
+        prime_s: 0.0,
+        speaks_v5: true,
+        run: "exec true",
+        files: install,
+    }
 }
 
 #[test]

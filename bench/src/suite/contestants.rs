@@ -29,6 +29,7 @@ pub(super) fn all(millrace_path: Option<&Path>, peers_dir: Option<&Path>) -> Res
             command: format!("{} relay --bind 127.0.0.1:{{port}} --cores {cores}", quoted(&bench)),
             cores,
             prime_s: 0.0,
+            only_v3: false,
         });
     }
     let run = format!(
@@ -46,6 +47,7 @@ pub(super) fn all(millrace_path: Option<&Path>, peers_dir: Option<&Path>) -> Res
                 command: format!("{run} --set node.cores={cores}{hooks}"),
                 cores,
                 prime_s: 0.0,
+                only_v3: false,
             });
         }
     }
@@ -62,6 +64,7 @@ pub(super) fn all(millrace_path: Option<&Path>, peers_dir: Option<&Path>) -> Res
             ),
             cores: peer.cores,
             prime_s: peer.prime_s,
+            only_v3: !peer.speaks_v5,
         });
     }
     Ok(all)

@@ -41,7 +41,7 @@ const PORT_STEP: u16 = 4;
 /// Measure Millrace beside the bare relay and every installed peer, and write RESULTS.md
 ///
 /// Every measurement gets a broker of its own, freshly started; rounds go over all rows, and the order of brokers
-/// moves on by one each time. All runs go to `results/runs.jsonl` beside the document, line by line, from which
+/// moves on by one each time. A peer that has come to no result in a row is not tried in it again. All runs go to `results/runs.jsonl` beside the document, line by line, from which
 /// `--from` renders again without measuring. Nothing else should run on the machine: what does is measured and named.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -152,6 +152,9 @@ pub(crate) fn run(args: &ResultsArgs) -> Result<bool, String> {
             eprintln!("ended early: {number} of {} measurements", jobs.len());
             break;
         }
+        if has_given_up(job, &records) {
+            continue;
+        }
         let port = args.base_port + (number as u16 % (PORTS / PORT_STEP)) * PORT_STEP;
         let record = runner.measure(job.row, job.contestant, job.round, port);
         write_line(serde_json::to_string(&record))?;
@@ -234,6 +237,15 @@ fn takes_part(field: Field, kind: Kind) -> bool {
     }
 }
 
+/// A peer that has come to no result in a row once would only be waited for again.
+fn has_given_up(job: &Job<'_>, records: &[Record]) -> bool {
+    let is_same = |record: &&Record| {
+        (record.row.as_str(), record.at, record.broker.as_str())
+            == (job.row.name, job.row.at, job.contestant.name.as_str())
+    };
+    job.contestant.kind == Kind::Peer && records.iter().filter(is_same).any(|record| !record.error.is_empty())
+}
+
 fn estimate_s(job: &Job<'_>, header: &Header) -> f64 {
     match job.row.section {
         Section::Idle if !header.quick => IDLE_S,
@@ -302,4 +314,50 @@ fn write(args: &ResultsArgs, header: &Header, records: &[Record]) -> Result<bool
             .any(|broker| figures.records(row, &broker.name).iter().all(|run| !run.trouble().is_empty()))
     };
     Ok(!ROWS.iter().any(|row| failed(&row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(name: &str, kind: Kind) -> Contestant {
+        Contestant { name: name.to_owned(), kind, ..Contestant::default() }
+    }
+
+    fn three() -> Header {
+        let brokers = vec![broker("r", Kind::Relay), broker("m", Kind::Millrace), broker("p", Kind::Peer)];
+        Header { rounds: 3, brokers, ..Header::default() }
+    }
+
+    #[test]
+    fn every_round_has_every_row_and_the_order_of_brokers_moves_on() {
+        let header = three();
+        let rows: Vec<_> = ROWS.iter().filter(|row| ["p2p_q0", "rate_q1"].contains(&row.name)).collect();
+        let jobs = jobs(&rows, &header);
+        let of = |name: &str| jobs.iter().filter(|job| job.row.name == name).count();
+        // Percentiles have five rounds of their own.
+        assert_eq!((of("p2p_q0"), of("rate_q1")), (9, 15));
+        let order: String = jobs.iter().map(|job| job.contestant.name.as_str()).collect();
+        assert_eq!(order, "rmpmprprmrmpmprprmrmpmpr");
+        assert!(jobs.is_sorted_by_key(|job| job.round));
+        let quick = Header { quick: true, ..three() };
+        assert_eq!(super::jobs(&rows, &quick).len(), 6);
+    }
+
+    #[test]
+    fn only_a_peer_without_a_result_is_given_up() {
+        let (header, row) = (three(), &ROWS[0]);
+        for (at, error, expected) in [(2, "no end", true), (2, "", false), (1, "no end", false)] {
+            let contestant = &header.brokers[at];
+            let record = Record {
+                row: row.name.to_owned(),
+                broker: contestant.name.clone(),
+                error: error.to_owned(),
+                ..Record::default()
+            };
+            let job = Job { round: 1, row, contestant };
+            assert_eq!(has_given_up(&job, &[record]), expected, "{} {error}", contestant.name);
+            assert!(!has_given_up(&job, &[]));
+        }
+    }
 }

@@ -54,6 +54,8 @@ pub(super) struct Contestant {
     pub cores: usize,
     /// Seconds of the same load before what is measured, for those that compile themselves meanwhile.
     pub prime_s: f64,
+    /// It does not speak MQTT 5.0.
+    pub only_v3: bool,
 }
 
 /// One measurement.

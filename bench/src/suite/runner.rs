@@ -58,6 +58,9 @@ impl Runner {
     ) -> Result<(), String> {
         let args = if self.quick { row.quick } else { row.args };
         let is_v5 = args.contains("--version 5.0");
+        if is_v5 && contestant.only_v3 {
+            return Err("does not speak MQTT 5.0".to_owned());
+        }
         let (version, name) = if is_v5 { (Version::V5, "5.0") } else { (Version::V311, "3.1.1") };
         let command = contestant.command.replace("{data}", &quoted(data)).replace("{version}", name);
         let broker = Broker::start_for(&contestant.name, &command, port, version)?;

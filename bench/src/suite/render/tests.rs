@@ -9,7 +9,14 @@ use crate::outcome::{Held, Latency, Outcome, Settings, Totals, Usage};
 
 fn contestant(name: &str, kind: Kind, cores: usize) -> Contestant {
     let command = format!("'/opt/it'\\''s here/{name}' --listen {{port}} --dir '/tmp/d'");
-    Contestant { name: name.to_owned(), kind, version: "1.0".to_owned(), command, cores, prime_s: 0.0 }
+    Contestant {
+        name: name.to_owned(),
+        kind,
+        version: "1.0".to_owned(),
+        command,
+        cores,
+        ..Contestant::default()
+    }
 }
 
 fn header() -> Header {
