@@ -215,6 +215,9 @@ mod tests {
         }
     }
 
+    /// A filter, who subscribes, and how many are then here, away and members of groups.
+    type Case = (&'static [u8], Target, (usize, usize, usize));
+
     #[test]
     fn a_cache_sees_every_change_and_knows_its_own_core() {
         let target = |core, slot| Target { slot, generation: 0, core, qos: 1 };
@@ -225,7 +228,7 @@ mod tests {
             (route.here.len(), route.away.iter().map(|(_, away)| away.len()).sum::<usize>(), members)
         };
         assert_eq!(counts(&routes), (0, 0, 0));
-        let filters: [(&[u8], Target, (usize, usize, usize)); 6] = [
+        let filters: [Case; 6] = [
             (b"a/b", target(0, 1), (1, 0, 0)),
             (b"a/b", target(0, 1), (1, 0, 0)),
             (b"a/+", target(1, 1), (1, 1, 0)),

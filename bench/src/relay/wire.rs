@@ -135,9 +135,11 @@ impl<'a> Publish<'a> {
 mod tests {
     use super::*;
 
+    type Case = (&'static str, &'static [u8], Result<Option<(usize, usize)>, Close>);
+
     #[test]
     fn frames_end_where_their_length_says() {
-        let cases: [(&str, &[u8], Result<Option<(usize, usize)>, Close>); 7] = [
+        let cases: [Case; 7] = [
             ("nothing", &[], Ok(None)),
             ("one byte", &[0xc0], Ok(None)),
             ("empty body", &[0xc0, 0], Ok(Some((2, 2)))),
