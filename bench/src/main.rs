@@ -8,11 +8,14 @@ use clap::{Parser, Subcommand};
 mod drill;
 mod load;
 mod outcome;
+mod peers;
 mod plot;
 mod process;
 mod random;
+mod relay;
 mod report;
 mod scenario;
+mod suite;
 
 /// What `millrace-bench` understands.
 #[derive(Debug, Parser)]
@@ -34,6 +37,9 @@ enum Command {
     #[command(flatten)]
     Scenario(scenario::Scenario),
     Drill(drill::DrillArgs),
+    Relay(relay::RelayArgs),
+    Peers(peers::PeersArgs),
+    Results(suite::ResultsArgs),
     Compare(report::CompareArgs),
     /// One of several processes of a scenario; started by it, not by people
     #[command(hide = true)]
@@ -45,6 +51,9 @@ fn main() -> ExitCode {
         Command::Scenario(scenario) => return ExitCode::from(scenario::run(&scenario)),
         Command::Worker => return process::worker::run(),
         Command::Drill(args) => drill::run(&args),
+        Command::Relay(args) => relay::run(&args).map(|()| true),
+        Command::Peers(args) => peers::run(&args),
+        Command::Results(args) => suite::run(&args),
         Command::Compare(args) => return ExitCode::from(report::run_compare(&args)),
     };
     match done {
@@ -74,6 +83,24 @@ mod tests {
             ("drill --broker target/release/millrace --kills 10 --publishers 4", true),
             ("drill --seconds-between 0.5 --qos 2 --window 1 --rate 0 --data d --seed 7", true),
             ("drill --kills 0", true),
+            ("relay", true),
+            ("relay --bind 127.0.0.1:24000 --cores 64", true),
+            ("relay --cores 0", false),
+            ("relay --cores 65", false),
+            ("relay --bind 24000", false),
+            ("peers list", true),
+            ("peers install mosquitto aedes --dir /tmp/p", true),
+            ("peers run mosquitto 24000 --version 5.0", true),
+            ("peers run mosquitto", false),
+            ("peers run mosquitto 24000 --version 4", false),
+            ("peers", false),
+            ("results", true),
+            ("results --quick --out /tmp/r/RESULTS.md", true),
+            ("results --rounds 5 --duration 3 --only p2p_q1,rate --brokers relay-1,millrace-1", true),
+            ("results --from runs.jsonl", true),
+            ("results --from runs.jsonl --rounds 3", false),
+            ("results --rounds 0", false),
+            ("results --duration nan", false),
             ("", false),
             ("load", false),
             ("drill --qos 0", false),
