@@ -138,7 +138,7 @@ impl Scale {
             (value - self.low) / (self.high - self.low)
         };
         // A rounding error beyond the end is no reason to leave an end point out.
-        (-1e-9..=1.0 + 1e-9).contains(&share).then(|| self.from + share * (self.to - self.from))
+        (-1e-9..=1.0 + 1e-9).contains(&share).then_some(self.from + share * (self.to - self.from))
     }
 }
 

@@ -346,7 +346,7 @@ mod tests {
         let with_cost = |factor: f64| {
             let mut run = run.clone();
             run.broker.iter_mut().for_each(|usage| {
-                (usage.user_s, usage.system_s) = (usage.user_s * factor, usage.system_s * factor)
+                (usage.user_s, usage.system_s) = (usage.user_s * factor, usage.system_s * factor);
             });
             line(&run)
         };

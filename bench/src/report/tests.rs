@@ -170,7 +170,7 @@ fn parse_csv(text: &str) -> Vec<Vec<String>> {
     while let Some(character) = characters.next() {
         match character {
             '"' if quoted && characters.peek() == Some(&'"') => {
-                field.push(characters.next().unwrap_or_default())
+                field.push(characters.next().unwrap_or_default());
             }
             '"' => quoted = !quoted,
             ',' if !quoted => record.push(std::mem::take(&mut field)),

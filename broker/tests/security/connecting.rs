@@ -1,7 +1,7 @@
 //! Connecting and its end: t12, t16, t17, t19, t44.
 
 use crate::beside_a_healthy_client;
-use crate::support::process::{allow_descriptors, descriptors, eventually, resident_kib};
+use crate::support::process::{allow_descriptors, eventually, resident_kib, sockets};
 use crate::support::{Broker, Raw, Read, left_out};
 use millrace_codec::vectors::wire;
 use millrace_codec::{Connect, QoS, Version, Will};
@@ -52,7 +52,7 @@ fn t12_bad_wills_leak_nothing() {
 #[test]
 fn t16_slow_connects_and_long_keep_alives_end() {
     beside_a_healthy_client(&["limits.connect_timeout=1s", "limits.max_keep_alive=2s"], |broker, healthy| {
-        let before = descriptors(broker.pid());
+        let before = sockets(broker.pid(), broker.address().port());
         let mut silent: Vec<Raw> = (0..50).map(|_| Raw::open(broker.address())).collect();
         let mut slow = Raw::open(broker.address());
         let connect = wire("10 { \"MQTT\" 04 02 003C 'a and the rest never comes' }");
@@ -67,7 +67,10 @@ fn t16_slow_connects_and_long_keep_alives_end() {
             assert_eq!(raw.read(SOON), Read::Closed);
         }
         drop((silent, slow));
-        assert!(eventually(SOON, || descriptors(broker.pid()) <= before), "descriptors left open");
+        assert!(
+            eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= before),
+            "connections left open"
+        );
         for version in Version::ALL {
             for keep_alive in [0, 65_535] {
                 let id = format!("k{keep_alive}");
@@ -94,7 +97,7 @@ fn t17_refusals_close_their_sockets() {
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
     ];
     beside_a_healthy_client(&[], |broker, healthy| {
-        let before = descriptors(broker.pid());
+        let before = sockets(broker.pid(), broker.address().port());
         for number in 0..20_000 {
             let mut raw = Raw::open(broker.address());
             raw.send(&refused[number % refused.len()]);
@@ -105,7 +108,10 @@ fn t17_refusals_close_their_sockets() {
                 healthy.check();
             }
         }
-        assert!(eventually(SOON, || descriptors(broker.pid()) <= before), "descriptors left open");
+        assert!(
+            eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= before),
+            "connections left open"
+        );
     });
 }
 
@@ -113,7 +119,7 @@ fn t17_refusals_close_their_sockets() {
 #[test]
 fn t17_refused_clients_that_stay_are_dropped() {
     beside_a_healthy_client(&[], |broker, healthy| {
-        let before = descriptors(broker.pid());
+        let before = sockets(broker.pid(), broker.address().port());
         let stay: Vec<Raw> = (0..200)
             .map(|_| {
                 let mut raw = Raw::open(broker.address());
@@ -121,7 +127,10 @@ fn t17_refused_clients_that_stay_are_dropped() {
                 raw
             })
             .collect();
-        assert!(eventually(SOON, || descriptors(broker.pid()) <= before), "descriptors left open");
+        assert!(
+            eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= before),
+            "connections left open"
+        );
         healthy.check();
         drop(stay);
     });
@@ -153,7 +162,7 @@ fn t17_connections_over_the_limit_are_closed() {
 #[test]
 fn t19_reconnect_churn_on_one_client_id() {
     beside_a_healthy_client(&[], |broker, healthy| {
-        let before = descriptors(broker.pid());
+        let before = sockets(broker.pid(), broker.address().port());
         std::thread::scope(|scope| {
             for thread in 0..3_usize {
                 scope.spawn(move || (0..150).for_each(|round| one_life(broker, thread * 7 + round)));
@@ -162,7 +171,10 @@ fn t19_reconnect_churn_on_one_client_id() {
                 healthy.check();
             }
         });
-        assert!(eventually(SOON, || descriptors(broker.pid()) <= before), "descriptors left open");
+        assert!(
+            eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= before),
+            "connections left open"
+        );
         // The id is as good as new, and no subscription of an earlier life is left.
         let mut raw = Raw::connect(broker, Version::V5, "churn");
         raw.publish("churn/t", b"x", QoS::AtLeastOnce, 1);
@@ -218,7 +230,7 @@ fn t44_a_connect_burst_leaves_no_memory_behind() {
         return left_out("connect burst", "a limit of open files of 2,500");
     }
     beside_a_healthy_client(&[], |broker, healthy| {
-        let (fds, memory) = (descriptors(broker.pid()), resident_kib(broker.pid()));
+        let (fds, memory) = (sockets(broker.pid(), broker.address().port()), resident_kib(broker.pid()));
         let mut storm = || {
             let mut clients: Vec<Raw> = (0..CLIENTS)
                 .map(|number| {
@@ -236,7 +248,10 @@ fn t44_a_connect_burst_leaves_no_memory_behind() {
             }
             healthy.check();
             clients.into_iter().for_each(Raw::reset);
-            assert!(eventually(SOON, || descriptors(broker.pid()) <= fds), "descriptors left open");
+            assert!(
+                eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= fds),
+                "connections left open"
+            );
             healthy.check();
             resident_kib(broker.pid())
         };

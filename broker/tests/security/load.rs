@@ -1,7 +1,7 @@
 //! Those who take more than their share: t18, t41.
 
 use crate::beside_a_healthy_client;
-use crate::support::process::{cpu_ticks, descriptors, eventually, resident_kib};
+use crate::support::process::{cpu_ticks, eventually, resident_kib, sockets};
 use crate::support::{Raw, Read};
 use millrace_codec::vectors::wire;
 use millrace_codec::{Connect, QoS, Version};
@@ -42,7 +42,7 @@ fn t18_a_subscriber_who_does_not_read_stops_nobody() {
     let settings =
         ["limits.max_output_bytes=64KiB", "limits.max_queued_bytes=64KiB", "limits.write_timeout=1s"];
     beside_a_healthy_client(&settings, |broker, healthy| {
-        let fds = descriptors(broker.pid());
+        let fds = sockets(broker.pid(), broker.address().port());
         let mut deaf: Vec<Raw> = (0..4)
             .map(|core| {
                 let mut raw =
@@ -61,7 +61,10 @@ fn t18_a_subscriber_who_does_not_read_stops_nobody() {
             }
         }
         // Those who took nothing for write_timeout are closed.
-        assert!(eventually(Duration::from_secs(15), || descriptors(broker.pid()) <= fds + 1), "still open");
+        assert!(
+            eventually(Duration::from_secs(15), || sockets(broker.pid(), broker.address().port()) <= fds + 1),
+            "still open"
+        );
         healthy.check();
         deaf.clear();
     });
@@ -133,7 +136,7 @@ fn t18_releases_of_nothing_take_no_memory() {
 #[test]
 fn t41_half_closed_sockets_cost_nothing() {
     beside_a_healthy_client(&["limits.receive_maximum=2"], |broker, healthy| {
-        let fds = descriptors(broker.pid());
+        let fds = sockets(broker.pid(), broker.address().port());
         let mut kept = Vec::new();
         for finish in [true, false] {
             for round in 0..5 {
@@ -176,8 +179,8 @@ fn t41_half_closed_sockets_cost_nothing() {
         assert!(quiet, "{idle} ticks of processor time in a second of idleness");
         kept.into_iter().for_each(Raw::reset);
         assert!(
-            eventually(Duration::from_secs(15), || descriptors(broker.pid()) <= fds),
-            "descriptors left open"
+            eventually(Duration::from_secs(15), || sockets(broker.pid(), broker.address().port()) <= fds),
+            "connections left open"
         );
     });
 }
@@ -186,7 +189,7 @@ fn t41_half_closed_sockets_cost_nothing() {
 #[test]
 fn t41_a_held_client_that_goes_is_forgotten() {
     beside_a_healthy_client(&["limits.receive_maximum=2"], |broker, _| {
-        let fds = descriptors(broker.pid());
+        let fds = sockets(broker.pid(), broker.address().port());
         for reset in [false, true] {
             let clients: Vec<Raw> = (0..20)
                 .map(|number| {
@@ -210,7 +213,8 @@ fn t41_a_held_client_that_goes_is_forgotten() {
                     kept.push(client);
                 }
             }
-            let gone = eventually(Duration::from_secs(10), || descriptors(broker.pid()) <= fds);
+            let gone =
+                eventually(Duration::from_secs(10), || sockets(broker.pid(), broker.address().port()) <= fds);
             assert!(gone, "descriptors left open (reset: {reset})");
         }
     });

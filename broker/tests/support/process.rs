@@ -11,9 +11,25 @@ pub fn resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
-/// Open file descriptors.
-pub fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).expect("a running process").count()
+/// Sockets that a broker has open, and connections to its port that it has not accepted yet. Not its files: the log
+/// opens and closes some whenever it likes.
+pub fn sockets(pid: u32, port: u16) -> usize {
+    let is_socket = |link: std::io::Result<std::path::PathBuf>| {
+        link.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("a running process").flatten();
+    let accepted = descriptors.filter(|entry| is_socket(fs::read_link(entry.path()))).count();
+    let table = fs::read_to_string("/proc/net/tcp").expect("the table of TCP connections");
+    accepted + table.lines().filter(|line| is_unaccepted(line, port)).count()
+}
+
+/// Established, half open or closed by its client, at this local port, and of no process yet (inode 0).
+fn is_unaccepted(line: &str, port: u16) -> bool {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (Some(local), Some(state), Some(inode)) = (fields.get(1), fields.get(3), fields.get(9)) else {
+        return false;
+    };
+    local.ends_with(&format!(":{port:04X}")) && matches!(*state, "01" | "03" | "08") && *inode == "0"
 }
 
 /// Processor time used so far, user and system, in ticks of 10 ms.
