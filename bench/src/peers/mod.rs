@@ -207,7 +207,7 @@ fn install(dir: &Path, peer: &Peer) -> Result<String, String> {
 fn try_out(dir: &Path, peer: &Peer) -> Result<(), String> {
     let bench = env::current_exe().map_err(|error| error.to_string())?;
     let command = format!("'{}' peers run {} {{port}} --dir '{}'", bench.display(), peer.name, dir.display());
-    let broker = Broker::start_for(peer.name, &command, broker::free_port()?, Version::V311);
+    let broker = Broker::start(peer.name, &command, broker::free_port()?, Version::V311);
     let failed = |error| {
         // Not to be measured.
         let _ = fs::remove_file(dir.join(peer.name).join(VERSION));

@@ -43,26 +43,13 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker and waits until it answers a CONNECT of MQTT 3.1.1. See [`Broker::start_for`].
-    ///
-    /// # Errors
-    /// Those of [`Broker::start_for`].
-    pub(crate) fn start(name: &str, command: &str, port: u16) -> Result<Broker, String> {
-        Broker::start_for(name, command, port, Version::V311)
-    }
-
     /// Starts a broker and waits until it answers a CONNECT of `version`. `{port}` in the command is replaced by the
     /// port that it has to listen on at 127.0.0.1, `{dir}` by a new directory of its own. The shell splits the command
     /// and then becomes it (`exec`).
     ///
     /// # Errors
     /// The port is taken, the command ends or does not answer in [`START_TIMEOUT`]: with the last lines that it wrote.
-    pub(crate) fn start_for(
-        name: &str,
-        command: &str,
-        port: u16,
-        version: Version,
-    ) -> Result<Broker, String> {
+    pub(crate) fn start(name: &str, command: &str, port: u16, version: Version) -> Result<Broker, String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         // A broker that shares its port would leave part of the load to somebody else.
         drop(TcpListener::bind(address).map_err(|error| format!("{name}: {address}: {error}"))?);
@@ -283,7 +270,7 @@ mod tests {
     fn a_command_that_ends_says_why_and_leaves_nothing() {
         let port = free_port().expect("a port");
         let command = "sh -c 'echo port {port}; ls -d {dir}; echo cannot open the door >&2; exit 3'";
-        let error = Broker::start("door", command, port).expect_err("it ends");
+        let error = Broker::start("door", command, port, Version::V311).expect_err("it ends");
         let dir = format!("millrace-bench-{}", process::id());
         for part in
             ["door ended by itself", "status: 3", &format!("port {port}"), &dir, "cannot open the door"]
@@ -291,7 +278,7 @@ mod tests {
             assert!(error.contains(part), "{part} in {error}");
         }
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port");
-        let error = Broker::start("door", "sleep 60", port).expect_err("the port is taken");
+        let error = Broker::start("door", "sleep 60", port, Version::V311).expect_err("the port is taken");
         assert!(error.contains("in use"), "{error}");
         drop(taken);
     }

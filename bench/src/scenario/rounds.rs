@@ -120,7 +120,7 @@ impl<'a> Course<'a> {
             }
             Kind::Command(command) => {
                 let version = omb::version(self.scenario);
-                let broker = Broker::start_for(&rival.label, command, broker::free_port()?, version)?;
+                let broker = Broker::start(&rival.label, command, broker::free_port()?, version)?;
                 let outcome = run(broker.address(), Some(broker.pid()));
                 match (outcome, broker.stop()) {
                     (Ok(mut outcome), Err(ended)) => {

@@ -63,7 +63,7 @@ impl Runner {
         }
         let (version, name) = if is_v5 { (Version::V5, "5.0") } else { (Version::V311, "3.1.1") };
         let command = contestant.command.replace("{data}", &quoted(data)).replace("{version}", name);
-        let broker = Broker::start_for(&contestant.name, &command, port, version)?;
+        let broker = Broker::start(&contestant.name, &command, port, version)?;
         let pid = broker.pid();
         if contestant.prime_s > 0.0 && !self.quick && !args.starts_with("conn") {
             self.generate(args, contestant, port, pid, (0.0, contestant.prime_s))?;
