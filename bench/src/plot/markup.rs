@@ -6,12 +6,15 @@ const VOID: [&str; 3] = ["meta", "link", "br"];
 const RAW: [&str; 2] = ["style", "script"];
 const ENTITIES: [&str; 5] = ["amp;", "lt;", "gt;", "quot;", "#39;"];
 
-/// Every element's name with its attributes, in order.
+/// An element's name and its attributes.
+pub(crate) type Element = (String, Vec<(String, String)>);
+
+/// Every element with its attributes, in order.
 ///
 /// # Errors
 /// The first thing that is not well-formed: an end without its begin, a stray `<`, `>` or `&`, an attribute without
 /// quotes or twice.
-pub(crate) fn elements(text: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+pub(crate) fn elements(text: &str) -> Result<Vec<Element>, String> {
     let mut rest = text;
     let (mut open, mut found): (Vec<String>, Vec<_>) = (Vec::new(), Vec::new());
     loop {

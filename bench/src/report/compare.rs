@@ -265,8 +265,9 @@ mod tests {
 
     #[test]
     fn pairs_are_the_runs_that_were_asked_most_nearly_the_same() {
-        // Groups of A and B by number, and how many settings differ in each pair.
-        let cases: [(&str, &str, &str, &[(usize, usize, usize)]); 9] = [
+        /// Groups of A and B by number, and how many settings differ.
+        type Pair = (usize, usize, usize);
+        let cases: [(&str, &str, &str, &[Pair]); 9] = [
             ("same", "m/1/128", "m/1/128", &[(0, 0, 0)]),
             ("rounds", "m/1/128 m/1/128 m/0/128", "m/0/128 m/1/128", &[(0, 1, 0), (1, 0, 0)]),
             ("labels first", "r/1/128 m/1/128", "m/1/128 r/1/128", &[(0, 1, 0), (1, 0, 0)]),
