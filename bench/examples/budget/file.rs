@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the table begins and ends.
-const BEGIN: &str = "<!-- made by: cargo run --release -p millrace-bench --example budget -- --table -->\n";
+const BEGIN: &str = "<!-- made by: cargo run -p millrace-bench --example budget -- --table -->\n";
 const END: &str = "<!-- end -->";
 
 /// `bench/benches/budget.toml`.
