@@ -17,10 +17,7 @@ fn architecture_has_the_table_of_the_budget() {
     let text = std::fs::read_to_string(file::architecture_path()).expect("ARCHITECTURE.md");
     let place = file::place_of_table(&text).expect("a table between its marks");
     let table = file::table(&file::read().expect("a budget"));
-    assert_eq!(
-        text[place], table,
-        "`cargo run -p millrace-bench --example budget -- --table` makes it"
-    );
+    assert_eq!(text[place], table, "`cargo run -p millrace-bench --example budget -- --table` makes it");
 }
 
 #[test]
