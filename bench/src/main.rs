@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod drill;
+mod kafka;
 mod load;
 mod outcome;
 mod peers;

@@ -238,6 +238,35 @@ impl Latency {
         self.counts.last().map_or(0, |&(value, _)| value)
     }
 
+    /// Adds another distribution.
+    pub(crate) fn add(&mut self, other: &Latency) {
+        let mut counts = Vec::with_capacity(self.counts.len().max(other.counts.len()));
+        let (mut ours, mut theirs) = (self.counts.iter().peekable(), other.counts.iter().peekable());
+        loop {
+            counts.push(match (ours.peek(), theirs.peek()) {
+                (Some(&&(value, many)), Some(&&(other, more))) if value == other => {
+                    ours.next();
+                    theirs.next();
+                    (value, many + more)
+                }
+                (Some(&&(value, many)), Some(&&(other, _))) if value < other => {
+                    ours.next();
+                    (value, many)
+                }
+                (Some(&&first), None) => {
+                    ours.next();
+                    first
+                }
+                (_, Some(&&first)) => {
+                    theirs.next();
+                    first
+                }
+                (None, None) => break,
+            });
+        }
+        self.counts = counts;
+    }
+
     pub(crate) fn max(&self) -> u64 {
         self.counts.last().map_or(0, |&(value, _)| value)
     }

@@ -1,9 +1,11 @@
 //! The broker as a process: started, killed with SIGKILL, started again. Its log lines go to a file.
 
 use std::fs::{File, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::process::broker::{free_port, program_beside, quoted};
 
 /// Name of the file in the data directory that gets what the broker writes to standard error.
 const LOG_FILE: &str = "drill-broker.log";
@@ -39,12 +41,9 @@ impl Broker {
     ) -> Result<Broker, String> {
         let program = match program {
             Some(program) => program.to_owned(),
-            None => beside_us()?,
+            None => quoted(&program_beside("millrace")?),
         };
-        let port = match port {
-            Some(port) => port,
-            None => free_port().map_err(|error| format!("no free port: {error}"))?,
-        };
+        let port = port.map_or_else(free_port, Ok)?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
         // Retention would take away what is to be counted.
         let own = [format!("listener.mqtt.bind={address}"), "log.retention_bytes=1TiB".to_owned()];
@@ -84,18 +83,4 @@ impl Broker {
     pub(super) fn ended(&self, status: ExitStatus) -> String {
         format!("the broker ended by itself: {status}; its last words are in {}", self.log_file().display())
     }
-}
-
-fn beside_us() -> Result<String, String> {
-    let path = std::env::current_exe().map_err(|error| format!("cannot find this executable: {error}"))?;
-    let path = path.with_file_name("millrace");
-    if !path.exists() {
-        return Err(format!("{} does not exist; build it, or name one with --broker", path.display()));
-    }
-    // For the shell.
-    Ok(format!("'{}'", path.display().to_string().replace('\'', r"'\''")))
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

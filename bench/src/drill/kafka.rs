@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use rskafka::BackoffConfig;
+use rskafka::client::Client;
 use rskafka::client::partition::{PartitionClient, UnknownTopicHandling};
-use rskafka::client::{Client, ClientBuilder};
+
+use crate::kafka::{connect, fetch, in_time};
 
 /// How long Kafka may not answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the topic may take to appear: the broker makes it when it has a record for it.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(120);
-/// Bytes of records in one answer.
-const FETCH_BYTES: i32 = 8 << 20;
-/// How long an answer without records may take.
-const FETCH_WAIT_MS: i32 = 100;
 
 /// Reads `topic` until nobody listens: the values of its records, those of one partition in their order. An error is the
 /// last that is sent.
@@ -35,17 +32,11 @@ async fn follow(
     topic: &str,
     values: &SyncSender<Result<Vec<u8>, String>>,
 ) -> Result<(), String> {
-    let backoff = BackoffConfig {
-        max_backoff: Duration::from_secs(1),
-        deadline: Some(ANSWER_TIMEOUT),
-        ..BackoffConfig::default()
-    };
-    let client = in_time(ClientBuilder::new(servers).backoff_config(backoff).build()).await?;
+    let client = connect(servers, ANSWER_TIMEOUT).await?;
     let mut partitions = partitions(&client, topic).await?;
     loop {
         for (partition, next) in partitions.values_mut() {
-            let (records, _) = in_time(partition.fetch_records(*next, 1..FETCH_BYTES, FETCH_WAIT_MS)).await?;
-            for record in records {
+            for record in fetch(partition, *next, ANSWER_TIMEOUT).await? {
                 *next = record.offset.saturating_add(1);
                 if values.send(Ok(record.record.value.unwrap_or_default())).is_err() {
                     return Ok(());
@@ -59,12 +50,12 @@ async fn follow(
 async fn partitions(client: &Client, topic: &str) -> Result<BTreeMap<i32, (PartitionClient, i64)>, String> {
     let started = Instant::now();
     loop {
-        let topics = in_time(client.list_topics()).await?;
+        let topics = in_time(ANSWER_TIMEOUT, client.list_topics()).await?;
         if let Some(found) = topics.into_iter().find(|found| found.name == topic) {
             let mut partitions = BTreeMap::new();
             for number in found.partitions {
                 let partition = client.partition_client(topic, number, UnknownTopicHandling::Retry);
-                partitions.insert(number, (in_time(partition).await?, 0));
+                partitions.insert(number, (in_time(ANSWER_TIMEOUT, partition).await?, 0));
             }
             return Ok(partitions);
         }
@@ -72,15 +63,5 @@ async fn partitions(client: &Client, topic: &str) -> Result<BTreeMap<i32, (Parti
             return Err(format!("there is no topic {topic} after {} s", TOPIC_TIMEOUT.as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// The library waits for an answer for ever; this does not.
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T, rskafka::client::error::Error>>,
-) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer in {} s", ANSWER_TIMEOUT.as_secs())),
     }
 }

@@ -14,7 +14,7 @@ const WORDS_MAX: usize = 1 << 20;
 
 /// What a message is to its subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// It came for the first time, and nothing later before it.
     InOrder,
     /// It came for the first time, behind a later one.
@@ -25,7 +25,7 @@ pub(super) enum Arrival {
 
 /// The streams that come to subscribers in order, by pair.
 #[derive(Debug, Default)]
-pub(super) struct Ordered {
+pub(crate) struct Ordered {
     /// By pair: the number that comes next.
     next: Vec<u64>,
     /// What was skipped: the first by pair, to the number behind the last.
@@ -36,13 +36,13 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    pub(super) fn new(pairs: usize) -> Ordered {
+    pub(crate) fn new(pairs: usize) -> Ordered {
         // Zeroed memory is not touched before it is used.
         Ordered { next: vec![0; pairs], ..Ordered::default() }
     }
 
     #[inline]
-    pub(super) fn arrive(&mut self, pair: usize, sequence: u64) -> Arrival {
+    pub(crate) fn arrive(&mut self, pair: usize, sequence: u64) -> Arrival {
         match self.next.get_mut(pair) {
             Some(next) if *next == sequence => {
                 *next += 1;

@@ -9,22 +9,23 @@ const LONGEST_US: u64 = 120_000_000;
 const DIGITS: u8 = 3;
 
 /// A distribution that grows.
-pub(super) struct Times(Histogram<u64>);
+#[derive(Debug)]
+pub(crate) struct Times(Histogram<u64>);
 
 impl Times {
-    pub(super) fn new() -> Times {
+    pub(crate) fn new() -> Times {
         // The bounds are constants that it takes, as the test shows.
         Times(Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds are good"))
     }
 
     /// So many that took so many nanoseconds each.
     #[inline]
-    pub(super) fn record(&mut self, ns: u64, many: u64) {
+    pub(crate) fn record(&mut self, ns: u64, many: u64) {
         self.0.saturating_record_n((ns / 1_000).max(1), many);
     }
 
     /// Adds what the other has, and empties it.
-    pub(super) fn take(&mut self, other: &mut Times) {
+    pub(crate) fn take(&mut self, other: &mut Times) {
         if !other.0.is_empty() {
             self.add(other);
             other.0.reset();
@@ -32,44 +33,15 @@ impl Times {
     }
 
     /// Adds what the other has.
-    pub(super) fn add(&mut self, other: &Times) {
+    pub(crate) fn add(&mut self, other: &Times) {
         // Both have the same bounds, so nothing is out of range.
         let _ = self.0.add(&other.0);
     }
 
-    pub(super) fn latency(&self) -> Latency {
+    pub(crate) fn latency(&self) -> Latency {
         let counts = self.0.iter_recorded();
         Latency { counts: counts.map(|step| (step.value_iterated_to(), step.count_at_value())).collect() }
     }
-}
-
-/// Adds distributions.
-pub(super) fn add(sum: &mut Latency, other: &Latency) {
-    let mut counts = Vec::with_capacity(sum.counts.len().max(other.counts.len()));
-    let (mut ours, mut theirs) = (sum.counts.iter().peekable(), other.counts.iter().peekable());
-    loop {
-        counts.push(match (ours.peek(), theirs.peek()) {
-            (Some(&&(value, many)), Some(&&(other, more))) if value == other => {
-                ours.next();
-                theirs.next();
-                (value, many + more)
-            }
-            (Some(&&(value, many)), Some(&&(other, _))) if value < other => {
-                ours.next();
-                (value, many)
-            }
-            (Some(&&first), None) => {
-                ours.next();
-                first
-            }
-            (_, Some(&&first)) => {
-                theirs.next();
-                first
-            }
-            (None, None) => break,
-        });
-    }
-    sum.counts = counts;
 }
 
 #[cfg(test)]
@@ -85,7 +57,7 @@ mod tests {
         }
         two.record(0, 1);
         let mut sum = one.latency();
-        add(&mut sum, &two.latency());
+        sum.add(&two.latency());
         let within = |value: u64, us: u64| value >= us && value <= us + us / 1_000;
         let expected = [(1, 4), (999, 3), (12_345, 3), (119_000_000, 3), (LONGEST_US, 3)];
         assert_eq!(sum.counts.len(), expected.len(), "{sum:?}");
@@ -95,8 +67,8 @@ mod tests {
         one.take(&mut two);
         assert_eq!((one.latency(), two.latency()), (sum.clone(), Latency::default()));
         let mut none = Latency::default();
-        add(&mut none, &sum);
-        add(&mut none, &Latency::default());
+        none.add(&sum);
+        none.add(&Latency::default());
         assert_eq!(none, sum);
     }
 }

@@ -1,5 +1,4 @@
 //! The load engine: carries out a [`Plan`] with mio and the project's codec, and says what came of it.
-
 //!
 //! In the order of data: a [`plan`] is laid out over threads (`layout`); `run` starts a `worker` a thread and talks to
 //! it through its `link`; a worker opens `client`s, lets `publisher`s write messages made from a `template` as their
@@ -21,9 +20,9 @@ mod publisher;
 mod template;
 mod timetable;
 
-mod account;
+pub(crate) mod account;
 pub(crate) mod clock;
-mod latency;
+pub(crate) mod latency;
 pub(crate) mod payload;
 
 use crate::outcome::{Latency, Sample, Totals};
@@ -89,7 +88,5 @@ impl Phase {
     }
 }
 
-#[cfg(test)]
-mod driver;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::account::Once;
 use super::clock::{SECOND, now_ns, ns};
-use super::latency::{self, Times};
+use super::latency::Times;
 use super::layout::Layout;
 use super::link::{Account, Counters, Link, Order, Part, Report};
 use super::plan::Plan;
@@ -273,8 +273,8 @@ fn add(sum: &mut Tally, tally: &Tally) {
     totals.behind += more.behind;
     totals.payload_sent += more.payload_sent;
     totals.payload_delivered += more.payload_delivered;
-    latency::add(&mut sum.latency, &tally.latency);
-    latency::add(&mut sum.connect_latency, &tally.connect_latency);
+    sum.latency.add(&tally.latency);
+    sum.connect_latency.add(&tally.connect_latency);
     sum.sent.extend(&tally.sent);
     sum.unacknowledged += tally.unacknowledged;
     if sum.error.is_empty() {

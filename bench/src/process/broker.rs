@@ -152,6 +152,25 @@ pub(crate) fn kill_all() {
     }
 }
 
+/// The program of that name beside this one.
+///
+/// # Errors
+/// It is not there.
+pub(crate) fn program_beside(name: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    let path = own.with_file_name(name);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{}: not there; build it, or name one", path.display()))
+    }
+}
+
+/// A path as one word of a shell.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 /// A port of 127.0.0.1 that nobody listens on now.
 ///
 /// # Errors

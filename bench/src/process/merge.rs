@@ -12,12 +12,12 @@ pub(crate) fn tallies(plan: &Plan, tallies: &[Tally]) -> Tally {
     for tally in tallies {
         add_totals(&mut all.totals, &tally.totals);
         all.unacknowledged += tally.unacknowledged;
+        all.latency.add(&tally.latency);
+        all.connect_latency.add(&tally.connect_latency);
         if all.error.is_empty() {
             all.error.clone_from(&tally.error);
         }
     }
-    all.latency = latencies(tallies.iter().map(|tally| &tally.latency));
-    all.connect_latency = latencies(tallies.iter().map(|tally| &tally.connect_latency));
     all.sent = streams(tallies.iter().map(|tally| tally.sent.as_slice()));
     all.arrived = streams(tallies.iter().map(|tally| tally.arrived.as_slice()));
     all.totals.lost = lost(plan, &all) + all.unacknowledged;
@@ -80,15 +80,6 @@ fn add_totals(all: &mut Totals, one: &Totals) {
     ] {
         *sum += count;
     }
-}
-
-/// Several distributions as one.
-pub(crate) fn latencies<'a>(all: impl Iterator<Item = &'a Latency>) -> Latency {
-    let mut counts = BTreeMap::new();
-    for &(us, count) in all.flat_map(|latency| &latency.counts) {
-        *counts.entry(us).or_insert(0) += count;
-    }
-    Latency { counts: counts.into_iter().collect() }
 }
 
 fn streams<'a>(all: impl Iterator<Item = &'a [(usize, usize, u64)]>) -> Vec<(usize, usize, u64)> {
@@ -181,9 +172,9 @@ impl Samples {
 
     fn make(&self, phase: usize, at: usize) -> (Sample, Latency) {
         let given = || self.workers.iter().filter_map(|given| given.samples[phase].get(at));
-        let latency = latencies(given().map(|(_, latency)| latency));
-        let mut all = Sample::default();
-        for (sample, _) in given() {
+        let (mut all, mut latency) = (Sample::default(), Latency::default());
+        for (sample, interval) in given() {
+            latency.add(interval);
             all.at_s = all.at_s.max(sample.at_s);
             all.seconds = all.seconds.max(sample.seconds);
             all.phase.clone_from(&sample.phase);

@@ -180,7 +180,9 @@ fn one(a: &[&Outcome], b: &[&Outcome]) -> String {
         vec![vec![cell(""), cell("A"), cell("min..max"), cell("B"), cell("min..max"), cell("ratio")]];
     let mut verdicts = vec![String::new()];
     for metric in METRICS {
-        let (Some(left), Some(right)) = (Spread::of(metric, a), Spread::of(metric, b)) else { continue };
+        let (Some(left), Some(right)) = (Spread::of_rounds(metric, a), Spread::of_rounds(metric, b)) else {
+            continue;
+        };
         rows.push(vec![
             format!("  {}", metric.name),
             (metric.show)(left.median),
@@ -237,7 +239,7 @@ fn cpu_ratios(a: &[Outcome], b: &[Outcome]) -> Vec<(String, f64)> {
     let (a, b) = (rounds(a), rounds(b));
     let metric = METRICS.iter().find(|metric| metric.name == BROKER_CPU);
     let ratio = |&(left, right): &(usize, usize)| {
-        let (one, other) = (Spread::of(metric?, &a[left])?, Spread::of(metric?, &b[right])?);
+        let (one, other) = (Spread::of_rounds(metric?, &a[left])?, Spread::of_rounds(metric?, &b[right])?);
         Some((title(a[left][0]), other.median / one.median))
     };
     pair(&a, &b).iter().filter_map(ratio).collect()

@@ -108,23 +108,28 @@ fn switches(run: &Outcome) -> Option<f64> {
 
 /// A figure over several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
-    pub(super) rounds: usize,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) rounds: usize,
 }
 
 impl Spread {
-    /// Of the rounds that have the figure; none if no round has.
-    pub(super) fn of(metric: &Metric, rounds: &[&Outcome]) -> Option<Spread> {
-        let mut values: Vec<f64> = rounds.iter().filter_map(|run| (metric.value)(run)).collect();
+    /// Of these values; none of none.
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Option<Spread> {
+        let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let middle = values.len() / 2;
+        let (&min, &max) = (values.first()?, values.last()?);
+        let half = values.len() / 2;
         let median =
-            if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 };
+            if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
         Some(Spread { median, min, max, rounds: values.len() })
+    }
+
+    /// Of the rounds that have the figure; none if no round has.
+    pub(super) fn of_rounds(metric: &Metric, rounds: &[&Outcome]) -> Option<Spread> {
+        Spread::of(rounds.iter().filter_map(|run| (metric.value)(run)))
     }
 
     /// `1.20..1.31`; empty for a single round.

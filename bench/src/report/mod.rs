@@ -19,5 +19,6 @@ mod tests;
 pub(crate) use compare::{CompareArgs, run as run_compare};
 pub(crate) use csv::csv;
 pub(crate) use html::html;
+pub(crate) use metric::Spread;
 pub(crate) use rounds::rounds;
 pub(crate) use summary::summary;

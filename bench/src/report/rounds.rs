@@ -13,8 +13,10 @@ pub(crate) fn rounds(brokers: &[(String, Vec<Outcome>)]) -> String {
     let cell = |text: &str| text.to_owned();
     let mut rows = Vec::new();
     for metric in METRICS {
-        let spreads: Vec<Option<Spread>> =
-            brokers.iter().map(|(_, runs)| Spread::of(metric, &runs.iter().collect::<Vec<_>>())).collect();
+        let spreads: Vec<Option<Spread>> = brokers
+            .iter()
+            .map(|(_, runs)| Spread::of_rounds(metric, &runs.iter().collect::<Vec<_>>()))
+            .collect();
         if spreads.iter().all(Option::is_none) {
             continue;
         }

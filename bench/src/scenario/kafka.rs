@@ -3,7 +3,6 @@
 //!
 //! A thread of its own; each partition is fetched for itself, so that one without records delays no other.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,27 +11,19 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
-use rskafka::BackoffConfig;
-use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use crate::kafka::{connect, fetch, in_time};
+use crate::load::account::{Arrival, Ordered};
 use crate::load::clock;
+use crate::load::latency::Times;
 use crate::load::payload::Stamp;
 use crate::outcome::{Latency, Sample};
 
 /// How long Kafka may not answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of records in one answer.
-const FETCH_BYTES: i32 = 8 << 20;
-/// How long an answer without records may take.
-const FETCH_WAIT_MS: i32 = 100;
-/// Gaps in all streams together that are remembered: what comes after it was given up is counted as repeated.
-const GAPS_MAX: usize = 1 << 20;
-/// The longest latency that is told from longer ones, in µs.
-const LATENCY_MAX_US: u64 = 120_000_000;
 
 /// Reads while it lives.
 #[derive(Debug)]
@@ -43,34 +34,36 @@ pub(super) struct Consumer {
     ended: Arc<AtomicBool>,
 }
 
+/// Whose messages are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) run: u32,
+    /// The group that publishes, and its streams.
+    pub(super) group: usize,
+    pub(super) streams: usize,
+    /// Payload bytes.
+    pub(super) size: usize,
+}
+
 /// What has come.
 #[derive(Debug)]
 pub(super) struct Seen {
-    run: u32,
-    size: usize,
-    streams: BTreeMap<(usize, usize), Followed>,
-    gaps: usize,
+    wanted: Wanted,
+    ordered: Ordered,
+    /// Distinct messages, by stream.
+    came: Vec<u64>,
     /// In the measured seconds.
     pub(super) delivered: u64,
     pub(super) repeated: u64,
     pub(super) reordered: u64,
     /// Of this run, but not as it was sent.
     pub(super) foreign: u64,
-    latency: Histogram<u64>,
+    times: Times,
     /// Since the last sample.
-    interval: Histogram<u64>,
+    interval: Times,
     last: Instant,
     /// Why nothing more comes.
     pub(super) error: String,
-}
-
-/// The messages of one stream that have come.
-#[derive(Debug, Default)]
-struct Followed {
-    /// One above the highest sequence number.
-    next: u64,
-    missing: BTreeSet<u64>,
-    came: u64,
 }
 
 /// What is looked at of a record's value.
@@ -85,10 +78,10 @@ impl Consumer {
     ///
     /// # Errors
     /// Kafka does not answer, or there is no such topic.
-    pub(super) fn start(servers: &str, topic: &str, run: u32, size: usize) -> Result<Consumer, String> {
+    pub(super) fn start(servers: &str, topic: &str, wanted: Wanted) -> Result<Consumer, String> {
         let servers: Vec<_> = servers.split(',').map(|server| server.trim().to_owned()).collect();
         let consumer = Consumer {
-            seen: Arc::new(Mutex::new(Seen::new(run, size)?)),
+            seen: Arc::new(Mutex::new(Seen::new(wanted))),
             measuring: Arc::default(),
             ended: Arc::default(),
         };
@@ -121,11 +114,10 @@ impl Consumer {
     /// Gives a sample what came in its interval.
     pub(super) fn fill(&self, sample: &mut Sample) {
         let mut seen = lock(&self.seen);
-        sample.delivered = seen.interval.len();
-        sample.p50_us = seen.interval.value_at_quantile(0.5);
-        sample.p99_us = seen.interval.value_at_quantile(0.99);
-        sample.max_us = seen.interval.max();
-        seen.interval.reset();
+        let interval = std::mem::replace(&mut seen.interval, Times::new()).latency();
+        sample.delivered = interval.count();
+        (sample.p50_us, sample.p99_us) = (interval.quantile(0.5), interval.quantile(0.99));
+        sample.max_us = interval.max();
     }
 
     /// Waits until so many messages have come, at most `drain`, or as long as more come.
@@ -165,23 +157,20 @@ pub(super) fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 }
 
 impl Seen {
-    fn new(run: u32, size: usize) -> Result<Seen, String> {
-        let histogram =
-            || Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).map_err(|error| error.to_string());
-        Ok(Seen {
-            run,
-            size,
-            streams: BTreeMap::new(),
-            gaps: 0,
+    fn new(wanted: Wanted) -> Seen {
+        Seen {
+            wanted,
+            ordered: Ordered::new(wanted.streams),
+            came: vec![0; wanted.streams],
             delivered: 0,
             repeated: 0,
             reordered: 0,
             foreign: 0,
-            latency: histogram()?,
-            interval: histogram()?,
+            times: Times::new(),
+            interval: Times::new(),
             last: Instant::now(),
             error: String::new(),
-        })
+        }
     }
 
     /// Takes a record's value, at `now_ns` of the monotonic clock. What is not of this run is nobody's business here:
@@ -189,51 +178,43 @@ impl Seen {
     fn take(&mut self, value: &[u8], now_ns: u64, measuring: bool) {
         let Ok(value) = serde_json::from_slice::<Value<'_>>(value) else { return };
         let Ok(payload) = STANDARD.decode(value.payload.as_bytes()) else { return };
-        let Some(stamp) = Stamp::read(&payload).filter(|stamp| stamp.run == self.run) else { return };
-        if payload.len() != self.size {
+        let Some(stamp) = Stamp::read(&payload).filter(|stamp| stamp.run == self.wanted.run) else { return };
+        let stream = stamp.stream as usize;
+        let is_whole = payload.len() == self.wanted.size && usize::from(stamp.group) == self.wanted.group;
+        let Some(came) = self.came.get_mut(stream).filter(|_| is_whole) else {
             self.foreign += 1;
             return;
-        }
+        };
         self.last = Instant::now();
-        let followed = self.streams.entry((usize::from(stamp.group), stamp.stream as usize)).or_default();
-        let sequence = stamp.sequence;
-        if sequence >= followed.next {
-            let room = GAPS_MAX.saturating_sub(self.gaps) as u64;
-            let missing = (followed.next..sequence).take(usize::try_from(room).unwrap_or(usize::MAX));
-            let before = followed.missing.len();
-            followed.missing.extend(missing);
-            self.gaps += followed.missing.len() - before;
-            followed.next = sequence + 1;
-        } else if followed.missing.remove(&sequence) {
-            self.gaps -= 1;
-            self.reordered += 1;
-        } else {
-            self.repeated += 1;
-            return;
+        match self.ordered.arrive(stream, stamp.sequence) {
+            Arrival::InOrder => {}
+            Arrival::Late => self.reordered += 1,
+            Arrival::Again => {
+                self.repeated += 1;
+                return;
+            }
         }
-        followed.came += 1;
-        let us = (now_ns.saturating_sub(stamp.sent_ns) / 1_000).clamp(1, LATENCY_MAX_US);
-        self.interval.saturating_record(us);
+        *came += 1;
+        let ns = now_ns.saturating_sub(stamp.sent_ns);
+        self.interval.record(ns, 1);
         if measuring {
             self.delivered += 1;
-            self.latency.saturating_record(us);
+            self.times.record(ns, 1);
         }
     }
 
     fn came(&self) -> u64 {
-        self.streams.values().map(|followed| followed.came).sum()
+        self.came.iter().sum()
     }
 
-    /// Distinct messages by stream: `(group, stream, how many)`.
-    pub(super) fn arrived(&self) -> Vec<(usize, usize, u64)> {
-        self.streams.iter().map(|(&(group, stream), followed)| (group, stream, followed.came)).collect()
+    /// Distinct messages of a stream.
+    pub(super) fn arrived(&self, group: usize, stream: usize) -> u64 {
+        let came = self.came.get(stream).filter(|_| group == self.wanted.group);
+        came.copied().unwrap_or(0)
     }
 
     pub(super) fn latency(&self) -> Latency {
-        let counts = self.latency.iter_recorded();
-        Latency {
-            counts: counts.map(|at| (at.value_iterated_to(), at.count_since_last_iteration())).collect(),
-        }
+        self.times.latency()
     }
 }
 
@@ -245,16 +226,15 @@ async fn follow(
     measuring: &Arc<AtomicBool>,
     ended: &Arc<AtomicBool>,
 ) -> Result<(), String> {
-    let backoff = BackoffConfig { deadline: Some(ANSWER_TIMEOUT), ..BackoffConfig::default() };
-    let client = in_time(ClientBuilder::new(servers).backoff_config(backoff).build()).await?;
-    let topics = in_time(client.list_topics()).await?;
+    let client = connect(servers, ANSWER_TIMEOUT).await?;
+    let topics = in_time(ANSWER_TIMEOUT, client.list_topics()).await?;
     let found = topics.into_iter().find(|found| found.name == topic);
     let found = found.ok_or_else(|| format!("there is no topic {topic}"))?;
     let mut readers = JoinSet::new();
     for number in found.partitions {
         let partition = client.partition_client(topic, number, UnknownTopicHandling::Retry);
-        let partition = in_time(partition).await?;
-        let next = in_time(partition.get_offset(OffsetAt::Latest)).await?;
+        let partition = in_time(ANSWER_TIMEOUT, partition).await?;
+        let next = in_time(ANSWER_TIMEOUT, partition.get_offset(OffsetAt::Latest)).await?;
         readers.spawn(read(partition, next, Arc::clone(seen), Arc::clone(measuring), Arc::clone(ended)));
     }
     if ready.send(Ok(())).is_err() {
@@ -275,7 +255,7 @@ async fn read(
     ended: Arc<AtomicBool>,
 ) -> Result<(), String> {
     while !ended.load(Ordering::Relaxed) {
-        let (records, _) = in_time(partition.fetch_records(next, 1..FETCH_BYTES, FETCH_WAIT_MS)).await?;
+        let records = fetch(&partition, next, ANSWER_TIMEOUT).await?;
         let now_ns = clock::now_ns();
         let mut seen = lock(&seen);
         for record in records {
@@ -285,16 +265,6 @@ async fn read(
         }
     }
     Ok(())
-}
-
-/// The library waits for an answer for ever; this does not.
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T, rskafka::client::error::Error>>,
-) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer in {} s", ANSWER_TIMEOUT.as_secs())),
-    }
 }
 
 #[cfg(test)]
@@ -312,7 +282,7 @@ mod tests {
 
     #[test]
     fn the_account_of_what_came() {
-        let mut seen = Seen::new(7, 40).expect("histograms");
+        let mut seen = Seen::new(Wanted { run: 7, group: 0, streams: 4, size: 40 });
         // Name, stream, sequence, and then: came, repeated, reordered.
         let steps = [
             ("first", 0, 0, (1, 0, 0)),
@@ -328,15 +298,16 @@ mod tests {
             seen.take(&record(7, stream, sequence, 40), 3_000_000, true);
             assert_eq!((seen.came(), seen.repeated, seen.reordered), expected, "{name}");
         }
-        assert_eq!(seen.arrived(), [(0, 0, 5), (0, 3, 1)]);
+        assert_eq!([0, 1, 3, 9].map(|stream| seen.arrived(0, stream)), [5, 0, 1, 0]);
+        assert_eq!(seen.arrived(1, 0), 0);
         assert_eq!((seen.delivered, seen.latency().counts), (6, vec![(2_000, 6)]));
-        assert_eq!(seen.gaps, 1);
         for other in [record(8, 0, 9, 40), b"not JSON".to_vec(), br#"{"payload":"??"}"#.to_vec(), Vec::new()]
         {
             seen.take(&other, 3_000_000, true);
         }
         assert_eq!((seen.came(), seen.foreign), (6, 0));
         seen.take(&record(7, 0, 9, 41), 3_000_000, true);
-        assert_eq!((seen.came(), seen.foreign), (6, 1));
+        seen.take(&record(7, 4, 0, 40), 3_000_000, true);
+        assert_eq!((seen.came(), seen.foreign), (6, 2));
     }
 }

@@ -112,8 +112,11 @@ fn name(scenario: &Scenario) -> String {
 
 fn consumer(scenario: &Scenario, draft: &Draft) -> Result<Option<Consumer>, String> {
     let Scenario::Stream(args) = scenario else { return Ok(None) };
-    let (run, size) = (draft.plan.run, args.common.size());
-    Consumer::start(&args.kafka, &args.stream, run, size).map(Some)
+    let groups = draft.plan.groups.iter().enumerate();
+    let publish = groups.filter_map(|(group, of)| Some((group, of.publish.as_ref()?))).next();
+    let Some((group, publish)) = publish else { return Ok(None) };
+    let wanted = kafka::Wanted { run: draft.plan.run, group, streams: publish.streams, size: publish.size };
+    Consumer::start(&args.kafka, &args.stream, wanted).map(Some)
 }
 
 /// Puts what came to Kafka in the place of what came to subscribers.
@@ -122,13 +125,8 @@ fn count_stream(consumer: Consumer, drain_s: f64, tally: &mut Tally) {
     consumer.wait(sent, Duration::from_secs_f64(drain_s));
     let seen = consumer.finish();
     let seen = kafka::lock(&seen);
-    let arrived = seen.arrived();
-    // Streams are in the same order in both.
-    let came = |group, stream| {
-        let at = arrived.binary_search_by_key(&(group, stream), |&(group, stream, _)| (group, stream));
-        at.map_or(0, |at| arrived[at].2)
-    };
-    let missing = tally.sent.iter().map(|&(group, stream, count)| count.saturating_sub(came(group, stream)));
+    let missing =
+        tally.sent.iter().map(|&(group, stream, count)| count.saturating_sub(seen.arrived(group, stream)));
     let totals = &mut tally.totals;
     // What was not acknowledged and did not come either is lost once.
     totals.lost = totals.lost.max(missing.sum());

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::record::{Contestant, Kind};
-use super::runner::quoted;
 use crate::peers;
+use crate::process::broker::{program_beside, quoted};
 
 /// Numbers of cores of relay and Millrace.
 const CORES: [usize; 2] = [1, 2];
@@ -75,13 +75,7 @@ pub(super) fn all(millrace_path: Option<&Path>, peers_dir: Option<&Path>) -> Res
 /// # Errors
 /// It is not there.
 pub(super) fn millrace(path: Option<&Path>) -> Result<PathBuf, String> {
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => {
-            let bench = env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
-            bench.with_file_name("millrace")
-        }
-    };
+    let path = path.map_or_else(|| program_beside("millrace"), |path| Ok(path.to_owned()))?;
     let missing = |error| format!("{}: {error}; build it, or name it with --millrace", path.display());
     path.canonicalize().map_err(missing)
 }

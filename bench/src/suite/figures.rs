@@ -5,26 +5,7 @@ use std::collections::BTreeMap;
 use super::metric::Metric;
 use super::record::{Contestant, Header, Kind, Record};
 use super::rows::{Promise, Row};
-
-/// A figure over its rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-    pub rounds: usize,
-}
-
-impl Spread {
-    pub(super) fn of(mut values: Vec<f64>) -> Option<Spread> {
-        values.sort_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
-        let half = values.len() / 2;
-        let median =
-            if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
-        Some(Spread { median, min, max, rounds: values.len() })
-    }
-}
+use crate::report::Spread;
 
 /// All measurements by row, then place on its curve, then broker.
 pub(super) struct Figures<'a> {
@@ -74,7 +55,7 @@ impl<'a> Figures<'a> {
     /// Of the runs in which all went well.
     pub(super) fn spread(&self, row: &Row, broker: &str, metric: Metric) -> Option<Spread> {
         let good = self.records(row, broker).iter().filter(|record| record.trouble().is_empty());
-        Spread::of(good.filter_map(|record| metric.of(record)).collect())
+        Spread::of(good.filter_map(|record| metric.of(record)))
     }
 
     pub(super) fn median(&self, row: &Row, broker: &str, metric: Metric) -> Option<f64> {

@@ -22,7 +22,6 @@ use runner::Runner;
 
 mod contestants;
 mod figures;
-mod machine;
 mod metric;
 mod record;
 mod render;
@@ -182,7 +181,7 @@ fn header(args: &ResultsArgs) -> Result<Header, String> {
         format: 1,
         command: env::args().skip(1).fold("millrace-bench".to_owned(), |line, word| format!("{line} {word}")),
         started_unix_ms: started.as_millis() as u64,
-        machine: machine::this(),
+        machine: crate::process::machine::this(),
         descriptors: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
         rounds: if args.quick { 1 } else { args.rounds.into() },
         duration_s: if args.quick { 0.5 } else { args.duration },

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::record::{Contestant, Kind, Record, Sync};
 use super::rows::{Row, Section};
 use crate::outcome::Outcome;
-use crate::process::broker::Broker;
+use crate::process::broker::{Broker, quoted};
 use crate::process::usage::Reading;
 
 /// How much longer than its phases a measurement may take: 18,000 connections to a slow broker, a drain.
@@ -177,11 +177,6 @@ fn fresh(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(failed)
 }
 
-/// As one word of a shell.
-pub(super) fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
 /// The last line that says something.
 fn one_line(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -251,6 +246,5 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(one_line(text), expected);
         }
-        assert_eq!(quoted(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
     }
 }

@@ -42,7 +42,8 @@ fn medians(work: &Work<'_>, labels: &[&str]) -> String {
         "<div class=\"wide\"><table>\n<thead><tr><th>median of rounds</th><th>rounds</th>".to_owned();
     let mut columns = Vec::new();
     for metric in METRICS {
-        let spreads: Vec<Option<Spread>> = groups.iter().map(|group| Spread::of(metric, group)).collect();
+        let spreads: Vec<Option<Spread>> =
+            groups.iter().map(|group| Spread::of_rounds(metric, group)).collect();
         if spreads.iter().any(Option::is_some) {
             let _ = write!(out, "<th>{}</th>", escape(metric.name));
             columns.push((metric, spreads));

@@ -1,11 +1,12 @@
 //! The graphs of the document, as SVG files.
 
-use super::super::figures::{Figures, Spread};
+use super::super::figures::Figures;
 use super::super::metric::Metric;
 use super::super::record::Contestant;
 use super::super::rows::Row;
 use super::Plot;
 use crate::plot::{Axis, Bar, BarRow, Bars, Chart, Line, Series, Unit};
+use crate::report::Spread;
 
 const WIDTH: u32 = 820;
 const HEIGHT: u32 = 360;

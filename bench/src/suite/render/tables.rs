@@ -1,10 +1,10 @@
 //! Tables in Markdown: a line for each broker.
 
-use super::super::figures::{Figures, Spread};
+use super::super::figures::Figures;
 use super::super::metric::Metric;
 use super::super::record::{Contestant, Kind};
 use super::super::rows::{ROWS, Row, Section};
-use crate::report::text;
+use crate::report::{Spread, text};
 
 /// CPU used by others beyond which a measurement was disturbed, in cores.
 pub(super) const DISTURBED: f64 = 0.1;
@@ -190,7 +190,7 @@ pub(super) fn hooks(figures: &Figures<'_>, row: &Row) -> String {
         .filter_map(|broker| {
             let runs = figures.records(row, &broker.name);
             let syncs: Vec<_> = runs.iter().filter_map(|run| run.sync.as_ref()).collect();
-            let of = |value: &dyn Fn(usize) -> f64| Spread::of((0..syncs.len()).map(value).collect());
+            let of = |value: &dyn Fn(usize) -> f64| Spread::of((0..syncs.len()).map(value));
             let records = of(&|at| syncs[at].records as f64 / syncs[at].groups.max(1) as f64)?;
             let micros = |spread: Option<Spread>| spread.map_or(String::new(), |s| text::micros(s.median));
             Some(vec![
@@ -273,7 +273,7 @@ pub(super) fn disturbed(figures: &Figures<'_>, rows: &[&Row]) -> String {
     for row in rows {
         let field = figures.field(row);
         let runs: Vec<_> = field.iter().flat_map(|broker| figures.records(row, &broker.name)).collect();
-        let others = runs.iter().map(|run| run.other_cores).filter(|&cores| cores > DISTURBED).collect();
+        let others = runs.iter().map(|run| run.other_cores).filter(|&cores| cores > DISTURBED);
         all += runs.len();
         if let Some(spread) = Spread::of(others) {
             let cores = |value| Metric::OtherCores.show(value);
