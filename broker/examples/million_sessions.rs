@@ -7,10 +7,16 @@
 //! memory, without what the wires' table takes.
 
 use millrace::sim::{Client, Sim};
+use millrace_codec::{
+    Connect, FilterBuf, Packet, Properties, Publish, QoS, Subscribe, SubscribeOptions, Unsubscribe,
+    UnsubscribeFilterBuf, Version,
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::fs;
 
+/// Of bytes that stand nowhere else in a packet, so that deliveries can be counted.
+const PAYLOAD: [u8; 128] = [7; 128];
 /// Clients whose packets one turn takes while they connect.
 const CONNECTS: usize = 256;
 /// Messages a turn.
@@ -43,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     clients.clear();
     let (bytes, got) = (Vec::with_capacity(1 << 20), Vec::with_capacity(1 << 20));
     let mut run = Run { sim, clients, publisher, bytes, got, cpu_ns: 0, now_ms: 1, random: 1 };
-    connect_packet(usize::MAX, &mut run.bytes);
+    put_connect(usize::MAX, &mut run.bytes);
     run.sim.send(publisher, &run.bytes);
     run.turn();
     run.expect(publisher, 4);
@@ -119,8 +125,8 @@ impl Run {
     fn open(&mut self, id: usize) -> Client {
         let client = self.sim.connect();
         self.bytes.clear();
-        connect_packet(id, &mut self.bytes);
-        command_packet(0x82, id, &[0, 1], &[0], &mut self.bytes);
+        put_connect(id, &mut self.bytes);
+        put_subscribe(id, &mut self.bytes);
         self.sim.send(client, &self.bytes);
         client
     }
@@ -134,7 +140,7 @@ impl Run {
             receivers.clear();
             for _ in 0..MESSAGES {
                 let id = self.next_random(topics);
-                command_packet(0x32, id, &[], &[[0, 1].as_slice(), &[7; 128]].concat(), &mut self.bytes);
+                put_publish(id, &mut self.bytes);
                 receivers.push(self.clients[id]);
             }
             self.sim.send(self.publisher, &self.bytes);
@@ -144,7 +150,7 @@ impl Run {
             for &receiver in &receivers {
                 self.got.clear();
                 self.sim.take(receiver, &mut self.got);
-                delivered += self.got.iter().filter(|&&byte| byte == 7).count() / 128;
+                delivered += self.got.iter().filter(|&&byte| byte == PAYLOAD[0]).count() / PAYLOAD.len();
             }
             assert_eq!(delivered, MESSAGES, "a message was lost or came twice");
         }
@@ -159,8 +165,8 @@ impl Run {
             let chosen = from..sessions.min(from + CONNECTS);
             for id in chosen.clone() {
                 self.bytes.clear();
-                command_packet(0xa2, id, &[0, 2], &[], &mut self.bytes);
-                command_packet(0x82, id, &[0, 3], &[0], &mut self.bytes);
+                put_unsubscribe(id, &mut self.bytes);
+                put_subscribe(id, &mut self.bytes);
                 self.sim.send(self.clients[id], &self.bytes);
             }
             self.turn();
@@ -186,7 +192,7 @@ impl Run {
             let first = turn * MESSAGES % 1_000.min(sessions);
             let ids: Vec<usize> = (0..MESSAGES).map(|n| (first + n) % 1_000.min(sessions)).collect();
             for &id in &ids {
-                command_packet(0x32, id, &[], &[[0, 1].as_slice(), &[7; 128]].concat(), &mut self.bytes);
+                put_publish(id, &mut self.bytes);
             }
             self.sim.send(self.publisher, &self.bytes);
             self.turn();
@@ -212,28 +218,54 @@ impl Run {
     }
 }
 
-fn connect_packet(id: usize, bytes: &mut Vec<u8>) {
-    let name = format!("lock-{id}");
-    bytes.extend_from_slice(&[0x10, 12 + name.len() as u8, 0, 4]);
-    bytes.extend_from_slice(b"MQTT");
-    bytes.extend_from_slice(&[4, 2, 0, 60, 0, name.len() as u8]);
-    bytes.extend_from_slice(name.as_bytes());
+fn put(packet: &Packet<'_>, bytes: &mut Vec<u8>) {
+    packet.encode(Version::V311, bytes).expect("a packet of 3.1.1");
 }
 
-/// A packet about the topic `devices/{id}/command`.
-fn command_packet(first: u8, id: usize, before: &[u8], after: &[u8], bytes: &mut Vec<u8>) {
-    let topic = format!("devices/{id}/command");
-    let len = before.len() + 2 + topic.len() + after.len();
-    bytes.push(first);
-    if len > 127 {
-        bytes.extend_from_slice(&[(len % 128) as u8 | 0x80, (len / 128) as u8]);
-    } else {
-        bytes.push(len as u8);
-    }
-    bytes.extend_from_slice(before);
-    bytes.extend_from_slice(&[0, topic.len() as u8]);
-    bytes.extend_from_slice(topic.as_bytes());
-    bytes.extend_from_slice(after);
+fn put_connect(id: usize, bytes: &mut Vec<u8>) {
+    let connect = Connect {
+        version: Version::V311,
+        clean_start: true,
+        keep_alive: 60,
+        client_id: &format!("lock-{id}"),
+        will: None,
+        username: None,
+        password: None,
+        properties: Properties::EMPTY,
+    };
+    put(&Packet::Connect(connect), bytes);
+}
+
+fn command(id: usize) -> String {
+    format!("devices/{id}/command")
+}
+
+fn put_subscribe(id: usize, bytes: &mut Vec<u8>) {
+    let mut filters = FilterBuf::new();
+    filters.push(&command(id), SubscribeOptions::with_qos(QoS::AtMostOnce)).expect("a short filter");
+    let filters = filters.as_filters();
+    put(&Packet::Subscribe(Subscribe { packet_id: 1, properties: Properties::EMPTY, filters }), bytes);
+}
+
+fn put_unsubscribe(id: usize, bytes: &mut Vec<u8>) {
+    let mut filters = UnsubscribeFilterBuf::new();
+    filters.push(&command(id)).expect("a short filter");
+    let filters = filters.as_filters();
+    put(&Packet::Unsubscribe(Unsubscribe { packet_id: 2, properties: Properties::EMPTY, filters }), bytes);
+}
+
+/// QoS 1, with [`PAYLOAD`].
+fn put_publish(id: usize, bytes: &mut Vec<u8>) {
+    let publish = Publish {
+        dup: false,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        topic: &command(id),
+        packet_id: 1,
+        properties: Properties::EMPTY,
+        payload: &PAYLOAD,
+    };
+    put(&Packet::Publish(publish), bytes);
 }
 
 fn thread_cpu_ns() -> u64 {

@@ -159,9 +159,7 @@ pub fn frame_header(bytes: &[u8]) -> Result<Option<FrameHeader>, Error> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
-    if !is_known_first(first) {
-        return Err(unknown_first(first));
-    }
+    check_first(first)?;
     // Nearly all packets are shorter than 128 bytes, and nearly all others than 16 KiB.
     match *rest {
         [] => Ok(None),
@@ -192,53 +190,41 @@ fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
 /// What can be said of the first byte without knowing the version; of PUBLISH, whose flags are the same in all of
 /// them, everything.
 #[inline]
-fn is_known_first(first: u8) -> bool {
-    /// By first byte. 3.1 is the version that allows most.
+pub(crate) fn check_first(first: u8) -> Result<(), Error> {
+    /// Which pass, by first byte.
     const KNOWN: [bool; 256] = {
         let mut known = [false; 256];
         let mut rest = known.as_mut_slice();
         let mut first = 0_u8;
         while let Some((place, after)) = rest.split_first_mut() {
-            *place = match PacketType::from_first(first) {
-                Some(packet_type) => has_flags_of_v31(packet_type, first),
-                None => false,
-            };
+            *place = judge_first(first).is_ok();
             first = first.wrapping_add(1);
             rest = after;
         }
         known
     };
-    KNOWN.get(usize::from(first)) == Some(&true)
+    if KNOWN.get(usize::from(first)) == Some(&true) { Ok(()) } else { unknown_first(first) }
 }
 
-/// The flags of 3.1 (its section 2.1): DUP stands with everything of QoS 1.
-const fn has_flags_of_v31(packet_type: PacketType, first: u8) -> bool {
-    const DUP: u8 = 0b1000;
-    match packet_type {
-        PacketType::Publish => first & 0b110 != 0b110 && first & 0b1110 != DUP,
-        PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => {
-            first & !DUP == packet_type.first_byte()
-        }
-        _ => first == packet_type.first_byte(),
-    }
-}
-
-/// What is wrong with a first byte that no version has.
+/// Says what is wrong with a first byte that no version has.
 #[cold]
-pub(crate) fn unknown_first(first: u8) -> Error {
-    let Some(packet_type) = PacketType::from_first(first) else {
-        return Error::malformed("packet type 0");
-    };
-    match check_flags(Version::V31, packet_type, first) {
-        Ok(()) => Error::malformed("fixed header flags"),
-        Err(error) => error,
+#[inline(never)]
+fn unknown_first(first: u8) -> Result<(), Error> {
+    judge_first(first)
+}
+
+const fn judge_first(first: u8) -> Result<(), Error> {
+    match PacketType::from_first(first) {
+        // 3.1 is the version that allows most.
+        Some(packet_type) => check_flags(Version::V31, packet_type, first),
+        None => Err(Error::malformed("packet type 0")),
     }
 }
 
 /// The flags in the first byte against table 2-2, for every type but PUBLISH exactly; of PUBLISH what
 /// can be said of flags alone.
 #[inline]
-pub(crate) fn check_flags(version: Version, packet_type: PacketType, first: u8) -> Result<(), Error> {
+pub(crate) const fn check_flags(version: Version, packet_type: PacketType, first: u8) -> Result<(), Error> {
     const DUP: u8 = 0b1000;
     match packet_type {
         PacketType::Publish => match (first & DUP != 0, first >> 1 & 3) {
@@ -247,7 +233,7 @@ pub(crate) fn check_flags(version: Version, packet_type: PacketType, first: u8) 
             _ => Ok(()),
         },
         PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe
-            if version == Version::V31 && first & !DUP == packet_type.first_byte() =>
+            if matches!(version, Version::V31) && first & !DUP == packet_type.first_byte() =>
         {
             Ok(())
         }

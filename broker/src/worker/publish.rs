@@ -129,9 +129,8 @@ impl Core {
 
     /// Reserves, then commits.
     fn admit(&mut self, index: u32, session_id: SlotId, publish: &Publish<'_>) -> Next {
-        let (hooks, topic) = (&mut self.hooks, publish.topic);
-        let new = |topic: &str| Seen::new(hooks.verdict(topic));
-        let (cores, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+        let topic = publish.topic;
+        let (cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
         let verdict = seen.verdict;
         let matches = match cores.interested & (1 << self.me) {
             0 => Matches::Unknown,
@@ -256,9 +255,8 @@ impl Core {
     /// A will is a publish that cannot be refused.
     pub(super) fn publish_will(&mut self, session: &Session, will: &Stored) {
         let mut message = will.message();
-        let (hooks, topic) = (&mut self.hooks, message.topic);
-        let new = |topic: &str| Seen::new(hooks.verdict(topic));
-        let (cores, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+        let topic = message.topic;
+        let (cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
         message.verdict = seen.verdict;
         if message.topic.starts_with(RESERVED) {
             return;

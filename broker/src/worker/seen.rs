@@ -1,9 +1,9 @@
 //! What a core remembers of a topic beside its route: which hooks take it, and which of the core's own filters do, so
 //! that a topic met before is not matched again. Made in `publish`, used by `deliver`.
 
-use crate::hook::Verdict;
+use crate::hook::{Hooks, Verdict};
 use crate::session::Options;
-use millrace_router::{FilterId, Subscriptions};
+use millrace_router::{CoreSet, FilterId, RouteCache, Routes, Subscriptions};
 
 /// Filters remembered of one topic. More of them are found anew for each message.
 const KEPT: usize = 2;
@@ -40,14 +40,16 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Of a topic that is met for the first time.
-    pub fn new(verdict: Verdict) -> Seen {
-        Seen { verdict, matches: Matches::Unknown }
-    }
-
-    /// A filter that takes the topic has come or gone.
-    pub fn forget_matches(&mut self) {
-        self.matches = Matches::Unknown;
+    /// The entry of a topic, with the cores that want it; made when the topic is met for the first time.
+    #[inline]
+    pub fn of<'a>(
+        cache: &'a mut RouteCache<Seen>,
+        routes: &Routes,
+        hooks: &mut Hooks,
+        topic: &str,
+    ) -> (CoreSet, &'a mut Seen) {
+        let new = |topic: &str| Seen { verdict: hooks.verdict(topic), matches: Matches::Unknown };
+        cache.get_mut(routes, topic, new, |seen| seen.matches = Matches::Unknown)
     }
 
     /// The filters that take it.

@@ -145,9 +145,8 @@ impl Core {
         for position in 0..batch.len() {
             let Some(mut message) = batch.get(position) else { break };
             if self.hooks.follows_messages() {
-                let (hooks, topic) = (&mut self.hooks, message.topic);
-                let new = |topic: &str| Seen::new(hooks.verdict(topic));
-                let (_, seen) = self.cache.get_mut(&self.shared.routes, topic, new, Seen::forget_matches);
+                let topic = message.topic;
+                let (_, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
                 message.verdict = seen.verdict;
             }
             // Topics of other cores would push this core's own out of its cache: matched as they come.

@@ -1,6 +1,6 @@
 //! PUBLISH (section 3.3), the packet that must be fast.
 
-use crate::frame::unknown_first;
+use crate::frame::check_first;
 use crate::read::Reader;
 use crate::{
     Error, MAX_BODY_LEN, PacketType, Properties, PropertyId, PropertyPlace, QoS, Version, utf8, write,
@@ -37,10 +37,7 @@ impl<'a> Publish<'a> {
     )]
     #[inline(always)]
     pub fn decode(version: Version, first: u8, body: &'a [u8]) -> Result<Self, Error> {
-        // QoS 3, or DUP with QoS 0.
-        if first & 0b0110 == 0b0110 || first & 0b1110 == 0b1000 {
-            return Err(unknown_first(first));
-        }
+        check_first(first)?;
         let qos = match first >> 1 & 3 {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,
