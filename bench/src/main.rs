@@ -1,5 +1,9 @@
 //! `millrace-bench`: load and drills against a broker that it sees only as a process and over the network, as its users
 //! do.
+//!
+//! A run: `scenario` makes a plan of the command line, `process` starts brokers and workers, `load` carries the plan out,
+//! `outcome` is what it leaves, `report` and `plot` show it. `suite` runs many of them beside the `relay` and `peers`.
+//! `drill` kills.
 
 use std::process::ExitCode;
 
@@ -23,7 +27,7 @@ mod suite;
 #[command(
     name = "millrace-bench",
     version,
-    about = "Load for any MQTT broker, and crash drills for Millrace",
+    about = "Load for any MQTT broker, comparisons of brokers, and crash drills for Millrace",
     disable_help_subcommand = true,
     max_term_width = 100
 )]
