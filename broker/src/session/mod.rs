@@ -1,17 +1,17 @@
 //! A client's session: its identity, its subscriptions, what is owed to it and by it. No I/O and no clock: `worker`
 //! asks what a packet means here and carries out the answer. Lives on the client's home core only.
 
+mod filters;
 mod inbound;
 mod outbound;
 
+pub use filters::Filters;
 pub use inbound::{Arrival, Inbound};
 pub use outbound::{Acked, Outbound, Queued, Received};
 
 use crate::delivery::Stored;
 use crate::hook::Who;
 use millrace_codec::{QoS, Version};
-use millrace_router::FilterId;
-use smallvec::SmallVec;
 
 /// What a subscription grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Session {
     /// The largest packet the client takes, bytes (5.0).
     pub packet_bytes_max: u32,
     /// Its subscriptions.
-    pub filters: SmallVec<[FilterId; 2]>,
+    pub filters: Filters,
     /// Published when the connection ends without DISCONNECT.
     pub will: Option<Box<Stored>>,
     /// Protocol version of the CONNECT.
@@ -88,7 +88,7 @@ impl Session {
             username: username.map(Into::into),
             connection: u32::MAX,
             packet_bytes_max: u32::MAX,
-            filters: SmallVec::new(),
+            filters: Filters::new(),
             will: None,
             version,
             expires_at_once: true,

@@ -128,7 +128,7 @@ impl Core {
         let Some(mut session) = self.sessions.remove(position) else { return };
         tracing::debug!(client_id = &*session.client_id, reason = cause.word(), "disconnected");
         self.clients.remove(&session.client_id, position);
-        for id in session.filters.drain(..) {
+        for id in session.filters.take() {
             self.drop_subscription(id, position);
         }
         if let Some(will) = session.will.take()

@@ -95,7 +95,7 @@ impl Core {
         };
         let subscribed = self.subscriptions.subscribe(text, id.index, options);
         if subscribed.replaced.is_none() {
-            session.filters.push(subscribed.id);
+            session.filters.add(subscribed.id);
         }
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
@@ -140,7 +140,7 @@ impl Core {
             self.shared.routes.remove(text, self.me);
         }
         let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
-        session.filters.retain(|filter| *filter != removed.id);
+        session.filters.remove(removed.id);
         self.record_filter(id, EventData::Unsubscribed { filter: text, qos: removed.options.qos as u8 });
         ReasonCode::Success
     }
