@@ -1,8 +1,8 @@
 //! The way of records from a core to the log thread.
 //!
 //! One [`Producer`] a core, one log thread for all. A core encodes each record once into its
-//! current batch and hands the batch over once a turn, so a record costs no lock, no atomic
-//! read-modify-write and, in the steady state, no allocation. Bounded in records and bytes;
+//! current batch and hands the batch over once a turn, or before if it is large, so a record costs
+//! no lock, no atomic read-modify-write and, in the steady state, no allocation. Bounded in records and bytes;
 //! what was accepted is given back to the core when it is durable, or delivered.
 //!
 //! Nothing here may wait: a core never waits for a disk.
@@ -49,12 +49,14 @@ pub trait Completion: Send + Sync + 'static {
 
 /// Most bytes of a batch buffer that is kept for use again.
 const BUFFER_KEPT_BYTES_MAX: usize = 512 * 1024;
-/// Batches one ring can hold; a turn makes at most one.
+/// A batch this large is handed over before the turn ends: the log thread writes while the core goes on.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Batches one ring can hold.
 const BATCHES: usize = 1024;
 /// Empty batches kept for use again.
-const BATCHES_KEPT: usize = 16;
+const BATCHES_KEPT: usize = 64;
 
-/// The records of one core's turn: entries as [`entry::append_record`] lays them out, not yet numbered.
+/// Records of one core's turn: entries as [`entry::append_record`] lays them out, not yet numbered.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,

@@ -9,7 +9,7 @@ pub use table::{HookTable, Verdict};
 use crate::time::Now;
 use millrace_kafka_sink::{AckToken, Durability, Event, EventData, Producer, value_len};
 use std::sync::Arc;
-use table::{SetId, Sets};
+use table::{Positions, SetId, Sets};
 
 /// More than the names, punctuation and node name of any record's JSON.
 const FRAME_BYTES: usize = 4_096;
@@ -52,12 +52,14 @@ pub struct Hooks {
     sets: Sets,
     producer: Producer,
     node: Arc<str>,
+    /// Whose records the last question found room for, until the next question or append.
+    admitted: Option<Taken>,
 }
 
 impl Hooks {
     /// The hooks of the core that owns `producer`.
     pub fn new(table: Arc<HookTable>, producer: Producer, node: Arc<str>) -> Hooks {
-        Hooks { table, sets: Sets::default(), producer, node }
+        Hooks { table, sets: Sets::default(), producer, node, admitted: None }
     }
 
     /// Which rules take messages on this topic.
@@ -100,9 +102,10 @@ impl Hooks {
         if taken.is_none() {
             return Room::Free;
         }
+        self.admitted = None;
         let event = event(now, who, data);
-        let (mut records, mut bytes) = (0, 0);
-        for position in self.table.resolve(taken.0, &event.data, &self.sets) {
+        let (mut records, mut bytes, mut found) = (0, 0, Positions::new());
+        for &position in self.table.resolve(taken.0, &event.data, &self.sets, &mut found) {
             let Some(rule) = self.table.rule(position) else { continue };
             let len = Producer::record_len(&event, rule);
             // The exact length of the value costs a walk over all texts. Escapes make a text at most six times as
@@ -122,6 +125,7 @@ impl Hooks {
             self.producer.want_room();
             return Room::Full;
         }
+        self.admitted = Some(taken);
         Room::Free
     }
 
@@ -138,13 +142,19 @@ impl Hooks {
         if taken.is_none() {
             return 0;
         }
+        // Whoever appends without having asked, or in spite of the answer, is counted.
+        let admitted = self.admitted.take() == Some(taken);
         let event = event(now, who, data);
-        let mut waiting = 0;
-        for position in self.table.resolve(taken.0, &event.data, &self.sets) {
+        let (mut waiting, mut found) = (0, Positions::new());
+        for &position in self.table.resolve(taken.0, &event.data, &self.sets, &mut found) {
             let Some(rule) = self.table.rule(position) else { continue };
             let token = token.filter(|_| rule.durability != Durability::Memory);
             waiting += u16::from(token.is_some());
-            self.producer.append(rule, &event, token);
+            if admitted {
+                self.producer.append_admitted(rule, &event, token);
+            } else {
+                self.producer.append(rule, &event, token);
+            }
         }
         waiting
     }

@@ -94,14 +94,21 @@ impl HookTable {
         self.matching(kind, topic, sets)
     }
 
-    /// The rules of a set, for the event it was found for.
+    /// The rules of a set, for the event it was found for; `found` holds those of a set that is not remembered.
     #[inline]
-    pub fn resolve(&self, id: SetId, data: &EventData<'_>, sets: &Sets) -> Positions {
-        if id == SetId::UNNAMED {
-            let (kind, topic) = subject(data);
-            return self.find(kind, topic);
+    pub fn resolve<'a>(
+        &self,
+        id: SetId,
+        data: &EventData<'_>,
+        sets: &'a Sets,
+        found: &'a mut Positions,
+    ) -> &'a [u16] {
+        if id != SetId::UNNAMED {
+            return sets.get(id);
         }
-        SmallVec::from_slice(sets.get(id))
+        let (kind, topic) = subject(data);
+        *found = self.find(kind, topic);
+        found
     }
 }
 
@@ -165,7 +172,8 @@ mod tests {
     fn taken(table: &HookTable, sets: &mut Sets, topic: &str) -> Vec<String> {
         let data = EventData::Publish { topic, payload: b"", qos: 0, packet_id: 0 };
         let verdict = table.verdict(topic, sets);
-        let positions = table.resolve(verdict.publish, &data, sets);
+        let mut found = Positions::new();
+        let positions = table.resolve(verdict.publish, &data, sets, &mut found);
         positions
             .iter()
             .map(|&p| table.rule(p).and_then(|r| r.filter.as_deref()).unwrap_or("").to_owned())

