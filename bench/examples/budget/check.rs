@@ -21,10 +21,8 @@ pub fn count() -> io::Result<BTreeMap<String, f64>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(file::root())
-        .args(
-            "bench --quiet --locked -p millrace-bench --bench instructions -- --output-format=json"
-                .split(' '),
-        )
+        // Of the workspace: with the features of its release build, which then is compiled once for both.
+        .args("bench --quiet --locked --workspace --bench instructions -- --output-format=json".split(' '))
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
