@@ -1,7 +1,7 @@
 //! Connecting and its end: t12, t16, t17, t19, t44.
 
 use crate::beside_a_healthy_client;
-use crate::support::process::{allow_descriptors, eventually, resident_kib, sockets};
+use crate::support::process::{allow_descriptors, eventually, resident_kib, sockets, sockets_in_words};
 use crate::support::{Broker, Raw, Read, left_out};
 use millrace_codec::vectors::wire;
 use millrace_codec::{Connect, QoS, Version, Will};
@@ -173,7 +173,8 @@ fn t19_reconnect_churn_on_one_client_id() {
         });
         assert!(
             eventually(SOON, || sockets(broker.pid(), broker.address().port()) <= before),
-            "connections left open"
+            "connections left open, of {before} before:\n{}",
+            sockets_in_words(broker.pid(), broker.address().port())
         );
         // The id is as good as new, and no subscription of an earlier life is left.
         let mut raw = Raw::connect(broker, Version::V5, "churn");

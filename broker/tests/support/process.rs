@@ -23,6 +23,20 @@ pub fn sockets(pid: u32, port: u16) -> usize {
     accepted + table.lines().filter(|line| is_unaccepted(line, port)).count()
 }
 
+/// What [`sockets`] counts, for the message of a test that found too many: the broker's, and all at its port with their
+/// state, what is queued to be sent and to be read, their timers and their inode.
+pub fn sockets_in_words(pid: u32, port: u16) -> String {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).expect("a running process").flatten() {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        lines.push(format!("{} -> {}", entry.file_name().to_string_lossy(), target.display()));
+    }
+    lines.sort();
+    let table = fs::read_to_string("/proc/net/tcp").expect("the table of TCP connections");
+    lines.extend(table.lines().filter(|line| line.contains(&format!(":{port:04X} "))).map(str::to_owned));
+    lines.join("\n")
+}
+
 /// Established, half open or closed by its client, at this local port, and of no process yet (inode 0).
 fn is_unaccepted(line: &str, port: u16) -> bool {
     let fields: Vec<&str> = line.split_whitespace().collect();
