@@ -85,7 +85,7 @@ pub fn answer_while<R>(data: &Path, report: impl Fn() -> Report + Send, inside: 
             return inside();
         }
     };
-    let Server { poll, listener, waker } = server;
+    let Server { poll, listener, _watched, waker } = server;
     let ended = AtomicBool::new(false);
     let result = thread::scope(|scope| {
         let ended = &ended;
@@ -118,6 +118,8 @@ impl Drop for End<'_> {
 struct Server {
     poll: Poll,
     listener: UnixListener,
+    /// The listener as the poll knows it: there before anybody is told that the broker runs, as all that it opens.
+    _watched: mio::net::UnixListener,
     waker: Waker,
 }
 
@@ -141,20 +143,13 @@ impl Server {
         listener.set_nonblocking(true)?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), END)?;
-        Ok(Server { poll, listener, waker })
+        let mut watched = mio::net::UnixListener::from_std(listener.try_clone()?);
+        poll.registry().register(&mut watched, LISTENER, Interest::READABLE)?;
+        Ok(Server { poll, listener, _watched: watched, waker })
     }
 }
 
 fn run(mut poll: Poll, listener: &UnixListener, ended: &AtomicBool, report: impl Fn() -> Report) {
-    let watch = || -> io::Result<mio::net::UnixListener> {
-        let mut watched = mio::net::UnixListener::from_std(listener.try_clone()?);
-        poll.registry().register(&mut watched, LISTENER, Interest::READABLE)?;
-        Ok(watched)
-    };
-    let _watched = match watch() {
-        Ok(watched) => watched,
-        Err(error) => return warn!("millrace-status: {error}; `millrace status` will find no broker"),
-    };
     let mut events = Events::with_capacity(4);
     loop {
         match poll.poll(&mut events, None) {
