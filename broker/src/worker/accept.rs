@@ -9,8 +9,8 @@ use mio::{Interest, Token};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Connections accepted in one turn.
-const ACCEPTS: usize = 256;
+/// Connections accepted in one turn: as many as it takes events, or in a storm the kernel's queue of them would only grow.
+const ACCEPTS: usize = 1_024;
 /// Pause after the process ran out of file descriptors.
 const RETRY_MS: u64 = 100;
 
