@@ -2,8 +2,8 @@
 //!
 //! One [`Producer`] a core, one log thread for all. A core encodes each record once into its
 //! current batch and hands the batch over once a turn, or before if it is large, so a record costs
-//! no lock, no atomic read-modify-write and, in the steady state, no allocation. Bounded in records and bytes;
-//! what was accepted is given back to the core when it is durable, or delivered.
+//! no lock, no atomic read-modify-write and, in the steady state, no allocation. Bounded in records
+//! and bytes; what was accepted is given back to the core when it is durable, or delivered.
 //!
 //! Nothing here may wait: a core never waits for a disk.
 
@@ -47,14 +47,14 @@ pub trait Completion: Send + Sync + 'static {
     fn room(&self, core: usize);
 }
 
-/// Most bytes of a batch buffer that is kept for use again.
-const BUFFER_KEPT_BYTES_MAX: usize = 512 * 1024;
 /// A batch this large is handed over before the turn ends: the log thread writes while the core goes on.
 const BATCH_BYTES: usize = 64 * 1024;
+/// Most bytes of a batch buffer that is kept for use again: one that doubled as it grew, and not what a large record left.
+const BUFFER_KEPT_BYTES_MAX: usize = 4 * BATCH_BYTES;
 /// Batches one ring can hold.
 const BATCHES: usize = 1024;
 /// Empty batches kept for use again.
-const BATCHES_KEPT: usize = 64;
+const BATCHES_KEPT: usize = 32;
 
 /// Records of one core's turn: entries as [`entry::append_record`] lays them out, not yet numbered.
 #[derive(Default)]

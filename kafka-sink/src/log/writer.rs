@@ -257,11 +257,12 @@ impl LogWriter {
     /// records in it is closed.
     fn growth(&self) -> Growth {
         let LogConfig { fill_step_bytes, allocate_from_bytes, segment_bytes, .. } = self.config;
+        let growth = Growth { step: fill_step_bytes, allocate_from: allocate_from_bytes, segment_bytes };
         if self.reserve.is_given_up() {
             let segment_bytes = self.reserve.segment_bytes().min(segment_bytes);
-            return Growth { step: 0, allocate_from: allocate_from_bytes, segment_bytes };
+            return Growth { step: 0, segment_bytes, ..growth };
         }
-        Growth { step: fill_step_bytes, allocate_from: allocate_from_bytes, segment_bytes }
+        growth
     }
 
     /// Closes the full segment and begins the next.
