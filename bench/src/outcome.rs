@@ -33,6 +33,9 @@ pub(crate) struct Outcome {
     pub broker: Option<Usage>,
     /// Subscriptions that were held beside the load (`--held-subscriptions`), if any.
     pub held: Option<Held>,
+    /// Share (0 to 1) of the CPU time of this machine's cores that its host gave to other machines in the measured
+    /// seconds, to 10 ms; none: not looked at.
+    pub stolen: Option<f64>,
     /// A line for each second (or `--interval`), warm-up included.
     pub samples: Vec<Sample>,
     /// Why the run ended early or what was wrong with it, in words; empty when all is well.

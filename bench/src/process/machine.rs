@@ -5,6 +5,9 @@ use std::thread;
 
 use crate::outcome::Machine;
 
+/// Of `/proc/stat`.
+const TICKS_PER_S: f64 = 100.0;
+
 /// This machine; what cannot be found out is empty or 0.
 pub(crate) fn this() -> Machine {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
@@ -18,6 +21,35 @@ pub(crate) fn this() -> Machine {
     }
 }
 
+/// CPU seconds of all cores together since the machine began, to 10 ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CpuTime {
+    /// Spent on anything.
+    pub(crate) busy_s: f64,
+    /// Wanted, but given to other machines by the host of this one.
+    pub(crate) stolen_s: f64,
+}
+
+impl CpuTime {
+    pub(crate) fn now() -> CpuTime {
+        CpuTime::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn parse(stat: &str) -> CpuTime {
+        let line = stat.lines().next().unwrap_or_default();
+        let seconds: Vec<f64> = line
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .filter_map(|word| word.parse::<f64>().ok())
+            .map(|ticks| ticks / TICKS_PER_S)
+            .collect();
+        let of = |fields: &[usize]| fields.iter().filter_map(|&field| seconds.get(field)).sum();
+        // user nice system idle iowait irq softirq steal
+        CpuTime { busy_s: of(&[0, 1, 2, 5, 6]), stolen_s: of(&[7]) }
+    }
+}
+
 /// What stands behind `key` and a colon.
 fn value(text: &str, key: &str) -> Option<String> {
     let line = text.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
@@ -27,6 +59,23 @@ fn value(text: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_is_not_busy_and_what_is_stolen_was_not_used() {
+        let cases = [
+            ("cpu  10 20 30 4000 5000 1 2 3 7 7\ncpu0 1", (0.63, 0.03)),
+            ("cpu  1 0 0 9", (0.01, 0.0)),
+            ("", (0.0, 0.0)),
+        ];
+        for (stat, (busy, stolen)) in cases {
+            let time = CpuTime::parse(stat);
+            assert!(
+                (time.busy_s - busy).abs() < 1e-9 && (time.stolen_s - stolen).abs() < 1e-9,
+                "{stat}: {time:?}"
+            );
+        }
+        assert!(CpuTime::now().busy_s > 0.0);
+    }
 
     #[test]
     fn values() {

@@ -51,6 +51,7 @@ pub(super) fn p2p(label: &str, cost: f64, seed: u64) -> Outcome {
     });
     let samples = samples.collect();
     Outcome {
+        stolen: None,
         format: 1,
         label: label.to_owned(),
         scenario: "p2p".to_owned(),

@@ -13,7 +13,7 @@ fn changed(change: fn(&mut Outcome)) -> Outcome {
 
 #[test]
 fn a_summary_says_what_matters() {
-    let cases: [(&str, Outcome, &[&str], &[&str]); 10] = [
+    let cases: [(&str, Outcome, &[&str], &[&str]); 12] = [
         (
             "good",
             changed(|_| ()),
@@ -50,6 +50,13 @@ fn a_summary_says_what_matters() {
             &["good", "all the CPU it could get"],
             &["BAD"],
         ),
+        (
+            "stolen",
+            changed(|run| run.stolen = Some(0.031)),
+            &["good", "gave 3.10 % of its CPU time to others"],
+            &["BAD"],
+        ),
+        ("hardly stolen", changed(|run| run.stolen = Some(0.002)), &["good"], &["to others"]),
         (
             "behind",
             changed(|run| (run.settings.rate, run.totals.behind) = (Some(10_000.0), 25_000)),

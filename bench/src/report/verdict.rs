@@ -3,6 +3,9 @@
 use super::text::{count, micros, number};
 use crate::outcome::{Outcome, Settings};
 
+/// Share of the machine's CPU time that its host may take before one has to know it.
+const STOLEN: f64 = 0.005;
+
 /// What was asked, in a line: `p2p, MQTT 3.1.1, QoS 1, 250 → 250, 128 B, window 8`.
 pub(super) fn workload(outcome: &Outcome) -> String {
     let Settings {
@@ -117,6 +120,13 @@ pub(super) fn warnings(outcome: &Outcome) -> Vec<String> {
              --processes, or fewer messages)"
                 .to_owned(),
         );
+    }
+    if let Some(stolen) = outcome.stolen.filter(|&stolen| stolen > STOLEN) {
+        out.push(format!(
+            "the host of this virtual machine gave {} % of its CPU time to others meanwhile: latencies beyond the median, \
+             and CPU times too, are the host's as much as the broker's",
+            number(100.0 * stolen)
+        ));
     }
     if let Some(rate) = settings.rate.filter(|_| totals.behind > 0) {
         let asked = (rate * totals.seconds).max(1.0);

@@ -75,6 +75,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Outcome, String> {
         broker: watch.broker_usage().map(|usage| Usage { rss_after, ..usage }),
         totals: tally.totals,
         held: None,
+        stolen: watch.stolen(machine.cores),
         error: tally.error,
         machine,
         samples: std::mem::take(&mut watch.samples),

@@ -9,6 +9,7 @@ use super::progress::Progress;
 use crate::load::Phase;
 use crate::outcome::{Sample, Usage};
 use crate::process::crew::Observer;
+use crate::process::machine::CpuTime;
 use crate::process::usage::Reading;
 
 /// CPU seconds of a generator, per second and thread, above which it may be what is measured.
@@ -37,8 +38,10 @@ pub(super) struct Watch {
     kafka: Option<Consumer>,
     pub(super) samples: Vec<Sample>,
     last: Instant,
-    from: Option<Instant>,
+    /// When what is measured began, and what the host had taken until then.
+    from: Option<(Instant, CpuTime)>,
     measured_s: f64,
+    stolen_s: f64,
 }
 
 impl Watched {
@@ -92,6 +95,7 @@ impl Watch {
             last: Instant::now(),
             from: None,
             measured_s: 0.0,
+            stolen_s: 0.0,
         }
     }
 
@@ -120,8 +124,14 @@ impl Watch {
         usage
     }
 
+    /// Share of the CPU time of so many cores that the host gave to other machines.
+    pub(super) fn stolen(&self, cores: usize) -> Option<f64> {
+        let could = self.measured_s * cores as f64;
+        (could > 0.0).then(|| self.stolen_s / could)
+    }
+
     fn begin(&mut self) {
-        self.from = Some(Instant::now());
+        self.from = Some((Instant::now(), CpuTime::now()));
         for watched in self.broker.iter_mut().chain([&mut self.generator]) {
             watched.from = Some(watched.read());
         }
@@ -131,7 +141,10 @@ impl Watch {
         for watched in self.broker.iter_mut().chain([&mut self.generator]) {
             watched.to = Some(watched.read());
         }
-        self.measured_s = self.from.map_or(0.0, |from| from.elapsed().as_secs_f64());
+        if let Some((from, before)) = self.from {
+            self.measured_s = from.elapsed().as_secs_f64();
+            self.stolen_s = CpuTime::now().stolen_s - before.stolen_s;
+        }
     }
 
     /// Memory at the end of the measured seconds, where CPU time was measured before.

@@ -52,10 +52,17 @@ impl<'a> Figures<'a> {
         of_row.and_then(|brokers| brokers.get(broker)).map_or(&[], Vec::as_slice)
     }
 
-    /// Of the runs in which all went well.
-    pub(super) fn spread(&self, row: &Row, broker: &str, metric: Metric) -> Option<Spread> {
+    /// The runs whose figures count: of those in which all went well as many as there were to be, the quietest.
+    pub(super) fn counted(&self, row: &Row, broker: &str) -> Vec<&'a Record> {
         let good = self.records(row, broker).iter().filter(|record| record.trouble().is_empty());
-        Spread::of(good.filter_map(|record| metric.of(record)))
+        let mut good: Vec<_> = good.copied().collect();
+        good.sort_by(|one, other| one.by_quiet(other));
+        good.truncate(rounds_of(row, self.header));
+        good
+    }
+
+    pub(super) fn spread(&self, row: &Row, broker: &str, metric: Metric) -> Option<Spread> {
+        Spread::of(self.counted(row, broker).into_iter().filter_map(|record| metric.of(record)))
     }
 
     pub(super) fn median(&self, row: &Row, broker: &str, metric: Metric) -> Option<f64> {
@@ -164,6 +171,11 @@ impl<'a> Figures<'a> {
         }
         reasons.into_iter().map(|(reason, count)| (reason, count, records.len())).collect()
     }
+}
+
+/// Rounds whose figures count in a row.
+pub(super) fn rounds_of(row: &Row, header: &Header) -> usize {
+    if header.quick { 1 } else { row.rounds_min.max(header.rounds) }
 }
 
 fn verdict(

@@ -29,6 +29,8 @@ pub(super) enum Metric {
     LoadUs,
     /// CPU used by anything else meanwhile.
     OtherCores,
+    /// Share of the machine's CPU time that its host gave to others.
+    Stolen,
 }
 
 impl Metric {
@@ -50,6 +52,7 @@ impl Metric {
             Metric::Switches => "switches/message",
             Metric::LoadUs => "generator µs/message",
             Metric::OtherCores => "other cores",
+            Metric::Stolen => "stolen",
         }
     }
 
@@ -71,6 +74,7 @@ impl Metric {
                 text::count(value.max(0.0).round() as u64)
             }
             Metric::OtherCores => format!("{value:.2}"),
+            Metric::Stolen => format!("{:.1} %", 100.0 * value),
             Metric::SubscribesPerSecond | Metric::UnsubscribesPerSecond | Metric::ConnectsPerSecond => {
                 text::number(value)
             }
@@ -125,6 +129,7 @@ impl Metric {
             }
             Metric::LoadUs => some(outcome.cpu_us(&outcome.generator)),
             Metric::OtherCores => Some(record.other_cores),
+            Metric::Stolen => outcome.stolen,
         }
     }
 }

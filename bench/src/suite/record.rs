@@ -1,15 +1,22 @@
 //! What a run of `results` writes down beside RESULTS.md, from which the document can be made again: JSON lines, a
 //! [`Header`] and then a [`Record`] for each measurement.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::Row;
 use crate::outcome::{Machine, Outcome};
 
 /// Behind by more than this share of what the rate asked for, a broker has not kept up.
 const BEHIND: f64 = 0.01;
+/// Share of the machine's CPU time that its host may take in a quiet round. What it takes comes in pieces of
+/// milliseconds, so twice as much is the 99.9th percentile of everything.
+const QUIET: f64 = 0.002;
+/// CPU used by others on this machine beyond which a measurement was disturbed, in cores.
+pub(super) const DISTURBED: f64 = 0.1;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,7 +74,7 @@ pub(super) struct Record {
     pub at: u64,
     pub broker: String,
     pub round: usize,
-    /// CPU that anything but broker and generator used meanwhile, in cores.
+    /// CPU that anything else on this machine used meanwhile, in cores.
     pub other_cores: f64,
     /// How long the log's `fdatasync` took, in µs, of a broker with hooks.
     pub sync: Option<Sync>,
@@ -88,6 +95,27 @@ pub(super) struct Sync {
 }
 
 impl Record {
+    pub(super) fn is_of(&self, row: &Row, broker: &str) -> bool {
+        (self.row.as_str(), self.at, self.broker.as_str()) == (row.name, row.at, broker)
+    }
+
+    /// Something else on this machine used it meanwhile.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.other_cores > DISTURBED
+    }
+
+    /// A good run that others left alone, here and on the host.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.trouble().is_empty() && !self.is_disturbed() && self.outcome.stolen.unwrap_or(0.0) <= QUIET
+    }
+
+    /// The quieter first.
+    pub(super) fn by_quiet(&self, other: &Record) -> Ordering {
+        let stolen = |record: &Record| record.outcome.stolen.unwrap_or(0.0);
+        let both = self.is_disturbed().cmp(&other.is_disturbed());
+        both.then_with(|| stolen(self).total_cmp(&stolen(other)))
+    }
+
     /// What was wrong, in words; empty: all came once, in order, and in time.
     pub(super) fn trouble(&self) -> String {
         if !self.error.is_empty() {

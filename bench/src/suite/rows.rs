@@ -1,6 +1,7 @@
 //! All that is measured, as one table: a row is a command line of this program, who runs it, and what is promised.
 
 use super::metric::Metric;
+use super::record::Kind;
 
 /// A part of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,16 @@ pub(super) enum Field {
     Ours,
     /// Millrace with hooks and without.
     Hooks,
+}
+
+impl Field {
+    pub(super) fn has(self, kind: Kind) -> bool {
+        match self {
+            Field::All => kind != Kind::Hooked,
+            Field::Ours => matches!(kind, Kind::Relay | Kind::Millrace),
+            Field::Hooks => matches!(kind, Kind::Millrace | Kind::Hooked),
+        }
+    }
 }
 
 /// What Millrace has to reach in a row, with one core and with two.

@@ -71,7 +71,10 @@ arrived. CPU time is the broker's own, user and system, for each message deliver
 acknowledged), lowest first. Messages a second say what both processes make of this machine together; latencies would \
 only say how long the windows are.";
 const LATENCY: &str = "Open loop: latency counts from the moment at which a message should have been sent, whether it \
-was or not, to its arrival.";
+was or not, to its arrival. Brokers with one thread and the generator have a CPU each, as on two machines: else it is the \
+scheduler's choice from moment to moment whether they share one, and the cost of a message follows that. `stolen` is the share of the CPU time of all cores that the machine's host gave to other \
+machines meanwhile: it comes in pieces of milliseconds, and makes the tail. Of up to three times as many rounds those \
+count from which the host, and anything else here, took the least.";
 const IDLE: &str = "Resident memory from before the first connection to when all are there, divided by their number; \
 what of it is still there a moment after the last has gone; how fast they came.";
 const HOOKS: &str = "Every publish matches a hook with `durability = \"log\"`: it is acknowledged when `fdatasync` of the \

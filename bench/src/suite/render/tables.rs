@@ -2,12 +2,10 @@
 
 use super::super::figures::Figures;
 use super::super::metric::Metric;
-use super::super::record::{Contestant, Kind};
+use super::super::record::{Contestant, DISTURBED, Kind};
 use super::super::rows::{ROWS, Row, Section};
 use crate::report::{Spread, text};
 
-/// CPU used by others beyond which a measurement was disturbed, in cores.
-pub(super) const DISTURBED: f64 = 0.1;
 /// No figure.
 pub(super) const NONE: &str = "–";
 
@@ -154,6 +152,8 @@ pub(super) fn latency(figures: &Figures<'_>, row: &Row) -> String {
         Ratio(Metric::CpuUs),
         Median(Metric::Rate),
         Median(Metric::OtherCores),
+        Median(Metric::Stolen),
+        Range(Metric::Stolen),
     ];
     by_broker(figures, row, Metric::P99, &columns)
 }
@@ -273,7 +273,7 @@ pub(super) fn disturbed(figures: &Figures<'_>, rows: &[&Row]) -> String {
     for row in rows {
         let field = figures.field(row);
         let runs: Vec<_> = field.iter().flat_map(|broker| figures.records(row, &broker.name)).collect();
-        let others = runs.iter().map(|run| run.other_cores).filter(|&cores| cores > DISTURBED);
+        let others = runs.iter().filter(|run| run.is_disturbed()).map(|run| run.other_cores);
         all += runs.len();
         if let Some(spread) = Spread::of(others) {
             let cores = |value| Metric::OtherCores.show(value);
