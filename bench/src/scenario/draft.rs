@@ -81,7 +81,7 @@ pub(super) fn draft(scenario: &Scenario, broker: SocketAddr, run: u32, seed: u64
     };
     let plan = Plan {
         broker,
-        sources: common.sources(broker),
+        sources: common.sources(broker, run),
         level: common.version().level(),
         run,
         seed,

@@ -90,8 +90,8 @@ pub(crate) struct Common {
     /// Connections under way at once [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Connections")]
     pub(crate) at_once: Option<u32>,
-    /// Source addresses, 127.0.0.2 and up, that connections are spread over; one has about 28,000 ports. Only for a
-    /// broker on the IPv4 loopback, elsewhere the system chooses
+    /// Source addresses that connections are spread over, others in 127.0.0.0/8 for each run; one has about 28,000
+    /// ports. Only for a broker on the IPv4 loopback, elsewhere the system chooses
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=250), help_heading = "Connections")]
     pub(crate) sources: u32,
     /// Seconds after which a connection without CONNACK (and SUBACK) has failed
@@ -186,11 +186,17 @@ impl Common {
         Ok(Some(address))
     }
 
-    /// Source addresses for connections to `broker`.
-    pub(crate) fn sources(&self, broker: SocketAddr) -> Vec<IpAddr> {
+    /// Source addresses for connections to `broker` of the run with that number.
+    ///
+    /// Each run has its own: the ports of an earlier one may be closing for a minute yet, and where most of an address's
+    /// ports are taken the system looks for a free one for milliseconds with each connection.
+    pub(crate) fn sources(&self, broker: SocketAddr, run: u32) -> Vec<IpAddr> {
         match broker.ip() {
             IpAddr::V4(ip) if ip.is_loopback() => {
-                (0..self.sources).map(|n| Ipv4Addr::new(127, 0, 0, 2 + n as u8).into()).collect()
+                let [high, low, ..] = run.to_be_bytes();
+                // Not 127.0.*, where services of the system may be.
+                let high = high.clamp(1, 254);
+                (0..self.sources).map(|n| Ipv4Addr::new(127, high, low, 2 + n as u8).into()).collect()
             }
             _ => Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Command lines, the plans that they make, and how plans are cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use clap::Parser;
 
@@ -132,6 +133,23 @@ fn shape(plan: &Plan) -> String {
         format!("{}×{}{hears}{publish}", group.name, group.count)
     });
     groups.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn each_run_has_source_addresses_of_its_own() {
+    let common = parse("p2p --sources 250").expect("a line").common().clone();
+    let of = |run| common.sources(SocketAddr::from(([127, 0, 0, 1], 1883)), run);
+    let runs = [0, 1, u32::MAX, 0x0102_0304, 0x0103_0304];
+    for run in runs {
+        let sources = of(run);
+        assert_eq!(sources.iter().collect::<BTreeSet<_>>().len(), 250, "{run:x}");
+        for source in sources {
+            let IpAddr::V4(source) = source else { panic!("{source}") };
+            assert!(source.is_loopback() && source.octets()[1] > 0, "{source}");
+        }
+    }
+    assert_ne!(of(0x0102_0304), of(0x0103_0304));
+    assert!(common.sources(SocketAddr::from(([192, 0, 2, 1], 1883)), 7).is_empty());
 }
 
 #[test]
