@@ -146,11 +146,16 @@ fn again<'a>(rows: &[&'static Row], header: &'a Header, records: &[Record]) -> V
             let quiet = runs.iter().filter(|run| run.is_quiet()).count();
             // Who always fails, fails on a quiet machine too.
             let is_able = runs.iter().any(|run| run.trouble().is_empty());
-            if is_able && quiet < wanted && runs.len() < wanted * PATIENCE {
-                jobs.push(Job { round: runs.len(), row, contestant });
+            let job = Job { round: runs.len(), row, contestant };
+            let is_wanted = quiet < wanted && runs.len() < wanted * PATIENCE;
+            if is_able && is_wanted && !has_given_up(&job, records) {
+                jobs.push(job);
             }
         }
     }
+    // The order moves on here too.
+    let count = jobs.len().max(1);
+    jobs.rotate_left(records.len() % count);
     jobs
 }
 
@@ -235,6 +240,18 @@ mod tests {
             let job = Job { round: 1, row, contestant };
             assert_eq!(has_given_up(&job, &[record]), expected, "{} {error}", contestant.name);
             assert!(!has_given_up(&job, &[]));
+        }
+    }
+
+    #[test]
+    fn who_has_been_given_up_is_not_asked_again() {
+        let row = row("rate_q1");
+        for (kind, expected) in [(Kind::Peer, 0), (Kind::Millrace, 1)] {
+            let header = Header { brokers: vec![broker("b", kind)], ..three() };
+            // It had a figure before; nothing would ever be added to its rounds.
+            let failed = Record { error: "no end".to_owned(), ..record(row, "b") };
+            let records = [record(row, "b"), failed];
+            assert_eq!(again(&[row], &header, &records).len(), expected, "{kind:?}");
         }
     }
 
