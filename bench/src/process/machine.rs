@@ -3,10 +3,8 @@
 use std::fs;
 use std::thread;
 
+use super::usage::TICK_S;
 use crate::outcome::Machine;
-
-/// Of `/proc/stat`.
-const TICKS_PER_S: f64 = 100.0;
 
 /// This machine; what cannot be found out is empty or 0.
 pub(crate) fn this() -> Machine {
@@ -42,7 +40,7 @@ impl CpuTime {
             .skip(1)
             .take(8)
             .filter_map(|word| word.parse::<f64>().ok())
-            .map(|ticks| ticks / TICKS_PER_S)
+            .map(|ticks| ticks * TICK_S)
             .collect();
         let of = |fields: &[usize]| fields.iter().filter_map(|&field| seconds.get(field)).sum();
         // user nice system idle iowait irq softirq steal

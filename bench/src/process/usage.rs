@@ -7,8 +7,8 @@ use std::fs;
 
 use crate::outcome::Usage;
 
-/// Length of a tick in `/proc/PID/stat`: the kernel shows 100 a second to programs, whatever its own rate is.
-const TICK_S: f64 = 0.01;
+/// Length of a tick in `/proc/PID/stat` and `/proc/stat`: the kernel shows 100 a second to programs, whatever its own rate is.
+pub(crate) const TICK_S: f64 = 0.01;
 
 /// The counters of some processes at one moment; their differences are a [`Usage`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -51,7 +51,6 @@ pub(super) fn p2p(label: &str, cost: f64, seed: u64) -> Outcome {
     });
     let samples = samples.collect();
     Outcome {
-        stolen: None,
         format: 1,
         label: label.to_owned(),
         scenario: "p2p".to_owned(),
@@ -93,6 +92,7 @@ pub(super) fn p2p(label: &str, cost: f64, seed: u64) -> Outcome {
         }),
         samples,
         held: None,
+        stolen: None,
         error: String::new(),
     }
 }

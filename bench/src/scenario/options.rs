@@ -188,8 +188,8 @@ impl Common {
 
     /// Source addresses for connections to `broker` of the run with that number.
     ///
-    /// Each run has its own: the ports of an earlier one may be closing for a minute yet, and where most of an address's
-    /// ports are taken the system looks for a free one for milliseconds with each connection.
+    /// Each run has its own, as far as chance goes: the ports of an earlier one may be closing for a minute yet, and where
+    /// most of an address's ports are taken the system takes long to find a free one.
     pub(crate) fn sources(&self, broker: SocketAddr, run: u32) -> Vec<IpAddr> {
         match broker.ip() {
             IpAddr::V4(ip) if ip.is_loopback() => {

@@ -2,7 +2,8 @@
 //! relay, Millrace and every installed peer.
 //!
 //! Rows are data ([`rows`]); [`campaign`] says what is measured when; [`runner`] measures one row against one broker by
-//! starting this program as a child; [`record`] is what is kept of it; [`figures`] are medians, ratios and verdicts; [`render`] writes them down.
+//! starting this program as a child; [`record`] is what is kept of it; [`figures`] are medians, ratios and verdicts;
+//! [`render`] writes them down.
 
 use std::env;
 use std::fs;
@@ -36,7 +37,8 @@ mod runner;
 /// moves on by one each time. A peer that has come to no result in a row is not tried in it again. Rows with
 /// percentiles are measured again, up to three times as often, until there are enough rounds in which the host of a
 /// virtual machine left it alone; those count. All runs go to `results/runs.jsonl` beside the document, line by line,
-/// from which `--from` renders again without measuring. Nothing else should run on the machine: what does is measured and named.
+/// from which `--from` renders again without measuring. Nothing else should run on the machine: what does is measured
+/// and named.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,8 +1,7 @@
 //! Which CPU a process begins on, and stays.
 //!
-//! At a fixed rate, both sides sleep after every few messages. What a message costs then depends on whether the system
-//! wakes them on one CPU or on two, and it changes its mind as it likes: on the machine of RESULTS.md, for one and the
-//! same broker, between 27 and 45 µs.
+//! At a fixed rate, both sides sleep after every few messages. Whether the system wakes them on one CPU or on two, it
+//! decides anew as it likes, and a message does not cost the same in both cases.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 

@@ -12,8 +12,8 @@ use crate::outcome::{Machine, Outcome};
 
 /// Behind by more than this share of what the rate asked for, a broker has not kept up.
 const BEHIND: f64 = 0.01;
-/// Share of the machine's CPU time that its host may take in a quiet round. What it takes comes in pieces of
-/// milliseconds, so twice as much is the 99.9th percentile of everything.
+/// Share of the machine's CPU time that its host may take in a quiet round. At this share the 99th
+/// percentile is free of what it takes, the 99.9th is not.
 const QUIET: f64 = 0.002;
 /// CPU used by others on this machine beyond which a measurement was disturbed, in cores.
 pub(super) const DISTURBED: f64 = 0.1;
@@ -74,6 +74,8 @@ pub(super) struct Record {
     pub at: u64,
     pub broker: String,
     pub round: usize,
+    /// Broker and generator had a CPU each.
+    pub apart: bool,
     /// CPU that anything else on this machine used meanwhile, in cores.
     pub other_cores: f64,
     /// How long the log's `fdatasync` took, in µs, of a broker with hooks.

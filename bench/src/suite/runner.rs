@@ -17,13 +17,11 @@ use super::rows::{Row, Section};
 use crate::outcome::Outcome;
 use crate::process::broker::{Broker, quoted};
 use crate::process::machine::CpuTime;
-use crate::process::usage::Reading;
+use crate::process::usage::{Reading, TICK_S};
 
 /// How much longer than its phases a measurement may take: 18,000 connections to a slow broker, a drain.
 const EXTRA: Duration = Duration::from_secs(150);
 const TICK: Duration = Duration::from_millis(10);
-/// Of `/proc/self/stat`.
-const TICKS_PER_S: f64 = 100.0;
 
 /// What all measurements of a run have in common.
 pub(super) struct Runner {
@@ -66,9 +64,9 @@ impl Runner {
         let (version, name) = if is_v5 { (Version::V5, "5.0") } else { (Version::V311, "3.1.1") };
         let command = contestant.command.replace("{data}", &quoted(data)).replace("{version}", name);
         // More threads than one need more CPUs than one: then the system decides, for all of them.
-        let is_apart = row.section == Section::Latency && contestant.cores == 1;
+        record.apart = row.section == Section::Latency && contestant.cores == 1;
         let start = || Broker::start(&contestant.name, &command, port, version);
-        let broker = if is_apart { place::apart(Side::Broker, start)?? } else { start()? };
+        let broker = if record.apart { place::apart(Side::Broker, start)?? } else { start()? };
         let pid = broker.pid();
         if contestant.prime_s > 0.0 && !self.quick && !args.starts_with("conn") {
             self.generate(args, contestant, port, pid, (0.0, contestant.prime_s))?;
@@ -76,7 +74,7 @@ impl Runner {
         let (began, busy, broker_cpu, load_cpu) =
             (Instant::now(), CpuTime::now().busy_s, cpu_s(pid), children_s());
         let load = || self.generate(args, contestant, port, pid, (self.warmup_s, self.duration_s));
-        let outcome = if is_apart { place::apart(Side::Generator, load)? } else { load() };
+        let outcome = if record.apart { place::apart(Side::Generator, load)? } else { load() };
         let ours = (cpu_s(pid) - broker_cpu) + (children_s() - load_cpu);
         record.other_cores = ((CpuTime::now().busy_s - busy - ours) / began.elapsed().as_secs_f64()).max(0.0);
         record.outcome = outcome?;
@@ -201,7 +199,7 @@ fn children_s() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     fields.split_whitespace().skip(13).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>()
-        / TICKS_PER_S
+        * TICK_S
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use mio::{Interest, Token};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Connections accepted in one turn: as many as it takes events, or in a storm the kernel's queue of them would only grow.
+/// Connections accepted in one turn: as many as it takes events.
 const ACCEPTS: usize = 1_024;
 /// Pause after the process ran out of file descriptors.
 const RETRY_MS: u64 = 100;

@@ -43,7 +43,9 @@ pub(super) fn render(header: &Header, records: &[Record], folder: &str) -> Resul
     out.push_str(&better::promises(&figures, &measured));
     out.push_str(&better::others(&figures, &measured));
     section(&mut out, "Work as fast as it goes", CPU, &cpu, |row| tables::cpu(&figures, row));
-    section(&mut out, "At a fixed rate", LATENCY, &latency, |row| tables::latency(&figures, row));
+    section(&mut out, "At a fixed rate", &latency_words(records), &latency, |row| {
+        tables::latency(&figures, row)
+    });
     if !latency.is_empty() {
         image(&mut out, folder, plots::latency(&figures, &latency)?, &mut plots);
     }
@@ -71,16 +73,24 @@ arrived. CPU time is the broker's own, user and system, for each message deliver
 acknowledged), lowest first. Messages a second say what both processes make of this machine together; latencies would \
 only say how long the windows are.";
 const LATENCY: &str = "Open loop: latency counts from the moment at which a message should have been sent, whether it \
-was or not, to its arrival. Brokers with one thread and the generator have a CPU each, as on two machines: else it is the \
-scheduler's choice from moment to moment whether they share one, and the cost of a message follows that. `stolen` is the share of the CPU time of all cores that the machine's host gave to other \
-machines meanwhile: it comes in pieces of milliseconds, and makes the tail. Of up to three times as many rounds those \
-count from which the host, and anything else here, took the least.";
+was or not, to its arrival.";
+const APART: &str = " Brokers with one thread and the generator have a CPU each, as on two machines: else the scheduler \
+decides from moment to moment whether they share one.";
+const STOLEN: &str = " `stolen` is the share of the CPU time of all cores that the machine's host gave to other machines \
+meanwhile. Of up to three times as many rounds those count from which the host, and anything else here, took the least.";
 const IDLE: &str = "Resident memory from before the first connection to when all are there, divided by their number; \
 what of it is still there a moment after the last has gone; how fast they came.";
 const HOOKS: &str = "Every publish matches a hook with `durability = \"log\"`: it is acknowledged when `fdatasync` of the \
 log has returned. The same load without hooks beside it.";
 const GENERATOR: &str = "The same work from more threads and processes of the generator: a broker's CPU time a message \
 that depends on who asks would say something about the generator.";
+
+/// How to read latencies: an older run was not measured as one of today.
+fn latency_words(records: &[Record]) -> String {
+    let apart = if records.iter().any(|record| record.apart) { APART } else { "" };
+    let stolen = if records.iter().any(|record| record.outcome.stolen.is_some()) { STOLEN } else { "" };
+    [LATENCY, apart, stolen].concat()
+}
 
 fn head(header: &Header, records: &[Record]) -> String {
     let machine = &header.machine;

@@ -138,7 +138,7 @@ pub(super) fn cpu(figures: &Figures<'_>, row: &Row) -> String {
 
 pub(super) fn latency(figures: &Figures<'_>, row: &Row) -> String {
     use Column::{Median, Range, Ratio};
-    let columns = [
+    let mut columns = vec![
         Median(Metric::P50),
         Range(Metric::P50),
         Ratio(Metric::P50),
@@ -152,9 +152,11 @@ pub(super) fn latency(figures: &Figures<'_>, row: &Row) -> String {
         Ratio(Metric::CpuUs),
         Median(Metric::Rate),
         Median(Metric::OtherCores),
-        Median(Metric::Stolen),
-        Range(Metric::Stolen),
     ];
+    let mut field = figures.field(row).into_iter();
+    if field.any(|broker| figures.median(row, &broker.name, Metric::Stolen).is_some()) {
+        columns.extend([Median(Metric::Stolen), Range(Metric::Stolen)]);
+    }
     by_broker(figures, row, Metric::P99, &columns)
 }
 

@@ -159,6 +159,20 @@ fn the_rounds_count_from_which_the_host_took_the_least() {
 }
 
 #[test]
+fn a_run_of_before_is_not_said_to_be_measured_as_one_of_today() {
+    let header = header();
+    let before = record("rate_q1", "relay-1", 0, 1.0, 10_000);
+    let mut today = Record { apart: true, ..before.clone() };
+    today.outcome.stolen = Some(0.001);
+    for (run, expected) in [(before, false), (today, true)] {
+        let text = render(&header, &[run], "results").expect("a document").markdown;
+        for words in [APART, STOLEN, "| stolen | min..max |"] {
+            assert_eq!(text.contains(words), expected, "{words} in {text}");
+        }
+    }
+}
+
+#[test]
 fn hooks_are_compared_with_the_same_without() {
     let header = header();
     let sync = Sync { records: 900, groups: 90, p50_us: 400, p99_us: 2_000, max_us: 9_000 };
