@@ -4,7 +4,7 @@ use super::close::Cause;
 use super::publish::PUBREC_BIT;
 use super::slots::SlotId;
 use super::{Control, Core, Stop};
-use millrace_codec::{PacketType, QoS};
+use millrace_codec::{PacketType, QoS, encode_ack};
 use millrace_kafka_sink::AckToken;
 
 /// Controls taken in one turn.
@@ -16,7 +16,7 @@ impl Core {
             let Some(control) = self.shared.mailboxes[self.me].next_control() else { return };
             match control {
                 Control::Adopt(handoff) => self.adopt(*handoff),
-                Control::Durable(tokens) => tokens.iter().for_each(|&token| self.confirm(token)),
+                Control::Durable(tokens) => self.confirm(&tokens),
                 Control::Room => {
                     self.flush_outboxes();
                     self.retry_all_held();
@@ -27,11 +27,20 @@ impl Core {
         }
     }
 
-    /// One of the things that an acknowledgement waits for has happened.
-    fn confirm(&mut self, token: AckToken) {
-        let (index, qos2) = (token.slot & !PUBREC_BIT, token.slot & PUBREC_BIT != 0);
+    /// One of the things that each of these acknowledgements waits for has happened. Those of one connection often
+    /// follow each other: it is looked up once for all of them.
+    fn confirm(&mut self, tokens: &[AckToken]) {
+        for run in tokens.chunk_by(|one, next| (one.slot, one.generation) == (next.slot, next.generation)) {
+            self.confirm_run(run);
+        }
+    }
+
+    /// The same for tokens that differ in nothing but their sequences.
+    fn confirm_run(&mut self, run: &[AckToken]) {
+        let Some(&AckToken { slot, generation, .. }) = run.first() else { return };
+        let (index, qos2) = (slot & !PUBREC_BIT, slot & PUBREC_BIT != 0);
         // A connection that is gone is owed nothing; its generation tells it from the one that has its place now.
-        if !self.connections.contains(SlotId { index, generation: token.generation }) {
+        if !self.connections.contains(SlotId { index, generation }) {
             return;
         }
         let Some(id) = self.session_id(index) else { return };
@@ -41,11 +50,13 @@ impl Core {
             (QoS::AtLeastOnce, PacketType::PubAck)
         };
         let Some(session) = self.sessions.at_mut(id.index) else { return };
-        session.flow().inbound.queue_mut(qos).confirm(token.sequence);
-        loop {
-            let Some(session) = self.sessions.at_mut(id.index) else { return };
-            let Some((packet_id, reason)) = session.flow().inbound.queue_mut(qos).pop_ready() else { break };
-            self.ack(index, packet_type, packet_id, reason);
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        let version = connection.version;
+        let owed = session.flow().inbound.queue_mut(qos);
+        run.iter().for_each(|token| owed.confirm(token.sequence));
+        while let Some((packet_id, reason)) = owed.pop_ready() {
+            let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+            encode_ack(packet_type, version, packet_id, reason, out);
         }
         // A 3.x client that waited for room in this queue.
         self.retry_if_held(index);

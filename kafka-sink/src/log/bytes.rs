@@ -34,7 +34,12 @@ pub(crate) fn put_str8(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The longest start of `text` that has at most `bytes_max` bytes.
+#[inline]
 pub(crate) fn clip(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        // Almost always, and on the way of every record.
+        return text;
+    }
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 

@@ -141,13 +141,13 @@ pub(crate) fn append_record(out: &mut Vec<u8>, rule: &Rule, event: &Event<'_>) {
     }
 }
 
-/// The stream of a record that a core has encoded, and the length of the whole entry.
-pub(crate) fn record_stream(entry: &[u8]) -> Option<(&str, usize)> {
+/// The name of the stream of a record that a core has encoded, and the length of the whole entry.
+pub(crate) fn record_stream(entry: &[u8]) -> Option<(&[u8], usize)> {
     let mut input = Input::new(entry.get(4..)?);
     let len = usize::try_from(input.u32()?).ok()?.checked_add(PREFIX)?;
     let name = usize::from(*entry.get(52)?);
     let name = entry.get(RECORD_FIXED..RECORD_FIXED.checked_add(name)?)?;
-    Some((std::str::from_utf8(name).ok()?, len))
+    Some((name, len))
 }
 
 /// Says which core took the record. Call it before [`number_record`], whose CRC covers it.

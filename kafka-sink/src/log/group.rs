@@ -59,7 +59,7 @@ pub(crate) fn encode(
         let mut at = group.len();
         group.extend_from_slice(&batch.bytes);
         while let Some((stream, len)) = group.get(at..).and_then(entry::record_stream) {
-            let offset = streams.take_offset(stream);
+            let Some(offset) = streams.take_offset(stream) else { break };
             let sequence = place.next_sequence.saturating_add(u64::from(records));
             let Some(entry) = group.get_mut(at..at.saturating_add(len)) else { break };
             entry::number_record(entry, seed, place.run, sequence, offset);

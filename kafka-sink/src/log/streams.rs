@@ -26,20 +26,21 @@ struct Stream {
 }
 
 impl Streams {
-    /// The offset of the next record of `name` in the group at hand.
-    pub(crate) fn take_offset(&mut self, name: &str) -> u64 {
+    /// The offset of the next record of the stream with these bytes as its name, in the group at hand; `None` if
+    /// they are no text.
+    pub(crate) fn take_offset(&mut self, name: &[u8]) -> Option<u64> {
         let at = match self.list.get(self.last) {
-            Some(stream) if *stream.name == *name => self.last,
-            _ => self.find_or_add(name),
+            Some(stream) if stream.name.as_bytes() == name => self.last,
+            _ => self.find_or_add(std::str::from_utf8(name).ok()?),
         };
         self.last = at;
-        let Some(stream) = self.list.get_mut(at) else { return 0 };
+        let stream = self.list.get_mut(at)?;
         if stream.pending == 0 {
             self.touched.push(at);
         }
         let offset = stream.next.saturating_add(stream.pending);
         stream.pending += 1;
-        offset
+        Some(offset)
     }
 
     /// The group at hand, which begins at `position`, is on the medium.
@@ -125,12 +126,13 @@ mod tests {
         let mut streams = Streams::default();
         streams.raise("a", 7);
         streams.raise("a", 3);
-        assert_eq!([streams.take_offset("a"), streams.take_offset("b"), streams.take_offset("a")], [7, 0, 8]);
+        let take = |streams: &mut Streams, name: &str| streams.take_offset(name.as_bytes());
+        assert_eq!(["a", "b", "a"].map(|name| take(&mut streams, name)), [Some(7), Some(0), Some(8)]);
         streams.roll_back();
-        assert_eq!([streams.take_offset("b"), streams.take_offset("a")], [0, 7]);
+        assert_eq!(["b", "a"].map(|name| take(&mut streams, name)), [Some(0), Some(7)]);
         streams.commit(4096);
         assert_eq!(streams.table().collect::<Vec<_>>(), [("a", 8), ("b", 1)]);
-        assert_eq!(streams.take_offset("a"), 8);
+        assert_eq!(take(&mut streams, "a"), Some(8));
         streams.commit(8192);
         let index = streams.index();
         assert_eq!(index.len(), 2);
@@ -140,6 +142,7 @@ mod tests {
         );
         streams.start_segment();
         assert!(streams.index().is_empty());
-        assert_eq!(streams.take_offset("a"), 9);
+        assert_eq!(take(&mut streams, "a"), Some(9));
+        assert_eq!(streams.take_offset(b"\xff"), None);
     }
 }

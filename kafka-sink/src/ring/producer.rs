@@ -188,14 +188,25 @@ impl Producer {
         self.ring.waiting()
     }
 
-    fn credit(&self, rule: u32) -> Option<&RuleCredit> {
-        let at = self.credits.binary_search_by_key(&rule, |slot| slot.rule).ok()?;
-        self.credits.get(at)
+    /// Where the credit of a rule is, or belongs.
+    #[inline]
+    fn position(&self, rule: u32) -> Result<usize, usize> {
+        match self.credits.first() {
+            // Many brokers have one rule.
+            Some(first) if first.rule == rule => Ok(0),
+            _ => self.credits.binary_search_by_key(&rule, |slot| slot.rule),
+        }
     }
 
+    #[inline]
+    fn credit(&self, rule: u32) -> Option<&RuleCredit> {
+        self.credits.get(self.position(rule).ok()?)
+    }
+
+    #[inline]
     fn credit_mut(&mut self, rule: &Rule) -> &mut RuleCredit {
         #[expect(clippy::indexing_slicing, reason = "found there, or put there just now")]
-        match self.credits.binary_search_by_key(&rule.id, |slot| slot.rule) {
+        match self.position(rule.id) {
             Ok(at) => &mut self.credits[at],
             Err(at) => {
                 let account = self.accounts.account(usize::from(self.core), rule.id, rule.to_kafka);

@@ -15,7 +15,7 @@ fn round_trip(event: &Event<'_>) {
     let mut bytes = Vec::new();
     append_record(&mut bytes, &rule(), event);
     assert_eq!(bytes.len(), record_len(event, &rule()));
-    assert_eq!(record_stream(&bytes), Some(("message_state", bytes.len())));
+    assert_eq!(record_stream(&bytes), Some((&b"message_state"[..], bytes.len())));
     number_record(&mut bytes, crc_seed(ID), 3, 1000, 50);
     let mut entries = Entries::new(&bytes, ID);
     let Some(Some(Entry::Record(stored))) = entries.next() else { panic!("a record") };
