@@ -3,13 +3,14 @@
 //! Everything the log does to files goes through [`Fs`], so that a test can cut the power at any
 //! operation (see the module `sim`). All calls block; only the log thread and readers make them.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 /// A directory entry.
@@ -49,6 +50,12 @@ pub trait Fs: Send + Sync + 'static {
 pub trait File: Send {
     /// Writes all of `bytes` at `position`.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// [`File::write_at`] for a large write that hardly anybody reads again soon: past the page cache, if the file
+    /// system can and `bytes` and `position` begin and end where it wants them (at a [`PAGE`] in memory, at a multiple
+    /// of the medium's sector in the file). Readers see it like any other write, and it needs a sync like any other.
+    fn write_large_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.write_at(bytes, position)
+    }
     /// Reads up to the buffer's length; fewer bytes only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// `fdatasync`: content and the metadata needed to read it back.
@@ -60,6 +67,9 @@ pub trait File: Send {
     /// The file's length.
     fn len(&self) -> io::Result<u64>;
 }
+
+/// Where bytes should begin in memory that [`File::write_large_at`] writes.
+pub const PAGE: usize = 4096;
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +93,12 @@ impl Default for RealFs {
 impl Fs for RealFs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(write).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -143,16 +153,83 @@ impl Fs for RealFs {
     }
 }
 
-impl File for fs::File {
+/// How writes to a file go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Cached,
+    /// `O_DIRECT` is set.
+    Direct,
+    /// The file system cannot do otherwise, or not with our sectors.
+    OnlyCached,
+}
+
+/// An open file of the operating system.
+struct RealFile {
+    file: fs::File,
+    way: Cell<Way>,
+}
+
+impl RealFile {
+    fn new(file: fs::File) -> RealFile {
+        RealFile { file, way: Cell::new(Way::Cached) }
+    }
+
+    /// Sets or clears `O_DIRECT`, which holds for all that is read and written from then on.
+    fn set_direct(&self, direct: bool) -> io::Result<()> {
+        let flags = fcntl_getfl(&self.file)?;
+        fcntl_setfl(&self.file, if direct { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT })?;
+        self.way.set(if direct { Way::Direct } else { Way::Cached });
+        Ok(())
+    }
+
+    /// For everything but large writes: the page cache takes it in any place and length.
+    fn go_cached(&self) -> io::Result<()> {
+        if self.way.get() == Way::Direct { self.set_direct(false) } else { Ok(()) }
+    }
+
+    /// Whether the bytes went past the cache. If not, nothing was written.
+    fn write_direct_at(&self, bytes: &[u8], position: u64) -> io::Result<bool> {
+        let in_place = bytes.as_ptr().align_offset(PAGE) == 0;
+        if !in_place || self.way.get() == Way::OnlyCached {
+            return Ok(false);
+        }
+        let result = match self.way.get() {
+            Way::Direct => Ok(()),
+            _ => self.set_direct(true),
+        };
+        // A write that the kernel cuts in the middle of a sector goes on in the cache.
+        let written = match result.and_then(|()| FileExt::write_at(&self.file, bytes, position)) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.go_cached()?;
+                self.way.set(Way::OnlyCached);
+                return Ok(false);
+            }
+            result => result?,
+        };
+        if written < bytes.len() {
+            let rest = bytes.get(written..).unwrap_or_default();
+            self.write_at(rest, position.saturating_add(written as u64))?;
+        }
+        Ok(true)
+    }
+}
+
+impl File for RealFile {
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
-        self.write_all_at(bytes, position)
+        self.go_cached()?;
+        self.file.write_all_at(bytes, position)
+    }
+
+    fn write_large_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        if self.write_direct_at(bytes, position)? { Ok(()) } else { self.write_at(bytes, position) }
     }
 
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.go_cached()?;
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let at = position.saturating_add(done as u64);
-            match FileExt::read_at(self, rest, at) {
+            match FileExt::read_at(&self.file, rest, at) {
                 Ok(0) => break,
                 Ok(read) => done += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -163,23 +240,23 @@ impl File for fs::File {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        fs::File::sync_data(self)
+        self.file.sync_data()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        fs::File::set_len(self, len)
+        self.file.set_len(len)
     }
 
     fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
-        match fallocate(self, FallocateFlags::empty(), from, len) {
+        match fallocate(&self.file, FallocateFlags::empty(), from, len) {
             // A file system that cannot finds the space when it is written to.
-            Err(Errno::OPNOTSUPP) => fs::File::set_len(self, from.saturating_add(len)),
+            Err(Errno::OPNOTSUPP) => self.set_len(from.saturating_add(len)),
             result => Ok(result?),
         }
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 }
 

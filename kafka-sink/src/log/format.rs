@@ -238,8 +238,9 @@ pub(crate) struct GroupHead {
 }
 
 impl GroupHead {
-    /// Fills the first [`GROUP_HEADER`] bytes of `group` and appends the end mark and the padding.
-    pub(crate) fn seal(&self, group: &mut Vec<u8>, id: u64) {
+    /// Fills the first [`GROUP_HEADER`] bytes of the group, which is `bytes` from `start` on, and appends the end mark
+    /// and the padding.
+    pub(crate) fn seal(&self, bytes: &mut Vec<u8>, start: usize, id: u64) {
         let mut head = Vec::with_capacity(GROUP_HEADER);
         head.extend_from_slice(GROUP_MAGIC);
         put_u32(&mut head, 0);
@@ -254,10 +255,11 @@ impl GroupHead {
         put_u64(&mut head, 0);
         let crc = crc32c::crc32c_append(crc_seed(id), from(&head, 8));
         put_at(&mut head, 4, &crc.to_le_bytes());
-        put_at(group, 0, &head);
-        group.extend_from_slice(END_MAGIC);
-        put_u32(group, crc);
-        group.resize(align(group.len() as u64) as usize, 0);
+        put_at(bytes, start, &head);
+        bytes.extend_from_slice(END_MAGIC);
+        put_u32(bytes, crc);
+        let len = align(bytes.len().saturating_sub(start) as u64) as usize;
+        bytes.resize(start.saturating_add(len), 0);
     }
 
     /// Reads a group header of the segment `id`; `None` if this is none.

@@ -86,8 +86,9 @@ pub struct LogConfig {
     pub group_bytes_max: usize,
     /// Zeros are written ahead of the data in steps of this size.
     pub fill_step_bytes: u64,
-    /// Groups of so many bytes and more have space allocated ahead of them instead.
-    pub allocate_from_bytes: usize,
+    /// Groups of so many bytes and more are large: they have space allocated ahead of them instead, and go past the
+    /// page cache.
+    pub large_from_bytes: usize,
     /// Space that is kept free for the sink's entries on a full disk; 0: none.
     pub reserve_bytes: u64,
     /// A file of dead letters takes no further one that would make it longer; there are two files.
@@ -108,7 +109,7 @@ impl LogConfig {
             ring_records: 65_536,
             group_bytes_max: 4 * MIB as usize,
             fill_step_bytes: 4 * MIB,
-            allocate_from_bytes: 256 * 1024,
+            large_from_bytes: 256 * 1024,
             reserve_bytes: 4 * MIB,
             dead_letters_bytes_max: 64 * MIB,
         }

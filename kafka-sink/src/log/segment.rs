@@ -16,8 +16,8 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 pub(crate) struct Growth {
     /// In steps of so many bytes, ahead of the groups.
     pub(crate) step: u64,
-    /// By zeros for groups below this many bytes, else by space that is only allocated.
-    pub(crate) allocate_from: usize,
+    /// By zeros for groups below this many bytes; by space that is only allocated for large ones.
+    pub(crate) large_from: usize,
     /// Up to this.
     pub(crate) segment_bytes: u64,
 }
@@ -99,12 +99,18 @@ impl Segment {
     /// Writes a group (padded to the alignment) without syncing it.
     pub(crate) fn write(&mut self, group: &[u8], growth: Growth) -> Result<(), LogError> {
         let end = self.position.saturating_add(group.len() as u64);
+        let is_large = group.len() >= growth.large_from;
         if end > self.filled {
             let step = self.filled.saturating_add(growth.step).min(growth.segment_bytes);
             let to = align(step.max(end));
-            if group.len() < growth.allocate_from { self.fill(to) } else { self.allocate(to) }?;
+            if is_large { self.allocate(to) } else { self.fill(to) }?;
         }
-        self.file.write_at(group, self.position).map_err(LogError::io("write", &self.path))
+        let written = if is_large {
+            self.file.write_large_at(group, self.position)
+        } else {
+            self.file.write_at(group, self.position)
+        };
+        written.map_err(LogError::io("write", &self.path))
     }
 
     /// Writes zeros ahead, so that the sync of a group need not change the file's length.

@@ -20,7 +20,7 @@ use super::dead_letters::DeadLetters;
 use super::entry::RunStart;
 use super::file::Fs;
 use super::format::{END_MARK, Footer, GROUP_HEADER, Header, NODE_BYTES_MAX};
-use super::group::{self, Place};
+use super::group::{self, Buffer, Place};
 use super::mark::Mark;
 use super::reserve::{Reserve, is_full};
 use super::retention::{Closed, Retention};
@@ -85,7 +85,7 @@ pub(crate) struct LogWriter {
     at: Resume,
     /// Segments without records, to be removed once there is a newer one.
     abandoned: Vec<PathBuf>,
-    group: Vec<u8>,
+    group: Buffer,
     last: Last,
     node: Arc<str>,
     dead_letters: DeadLetters,
@@ -106,7 +106,7 @@ impl LogWriter {
             segment: None,
             at,
             abandoned: Vec::new(),
-            group: Vec::new(),
+            group: Buffer::default(),
             last: Last::default(),
             // As readers of the files see it.
             node: clip(&config.node, NODE_BYTES_MAX).into(),
@@ -144,7 +144,7 @@ impl LogWriter {
             segment_id: self.last.segment_id,
             node: Arc::clone(&self.node),
             sequences: self.last.sequences.clone(),
-            body: self.group.get(self.last.body.clone()).unwrap_or_default(),
+            body: self.group.as_slice().get(self.last.body.clone()).unwrap_or_default(),
         }
     }
 
@@ -196,7 +196,7 @@ impl LogWriter {
         }
         if self.group.capacity() > self.config.group_bytes_max.saturating_mul(2) {
             // One large record does not hold its memory for ever.
-            self.group = Vec::new();
+            self.group = Buffer::default();
         }
         if let Err(error) = self.dead_letters.write(&*self.fs, controls) {
             // Says nothing of the segment.
@@ -235,10 +235,11 @@ impl LogWriter {
             now_ms,
         };
         let records = group::encode(&mut self.group, batches, controls, place, &mut self.at.streams);
-        segment.write(&self.group, growth)?;
+        let group = self.group.as_slice();
+        segment.write(group, growth)?;
         let position = segment.position();
         let before = self.fs.steady_us();
-        segment.sync(self.group.len(), records, now_ms)?;
+        segment.sync(group.len(), records, now_ms)?;
         let sync_us = self.fs.steady_us().saturating_sub(before);
         self.at.streams.commit(position);
         let next_sequence = self.at.next_sequence.saturating_add(u64::from(records));
@@ -249,15 +250,15 @@ impl LogWriter {
             body: GROUP_HEADER..body_end,
         };
         self.at.next_sequence = next_sequence;
-        self.stats.lock().add_group(records, self.group.len(), sync_us);
+        self.stats.lock().add_group(records, group.len(), sync_us);
         Ok(())
     }
 
     /// How the segment at hand grows. In the place of the reserve there is room for two small ones: an open one with
     /// records in it is closed.
     fn growth(&self) -> Growth {
-        let LogConfig { fill_step_bytes, allocate_from_bytes, segment_bytes, .. } = self.config;
-        let growth = Growth { step: fill_step_bytes, allocate_from: allocate_from_bytes, segment_bytes };
+        let LogConfig { fill_step_bytes, large_from_bytes, segment_bytes, .. } = self.config;
+        let growth = Growth { step: fill_step_bytes, large_from: large_from_bytes, segment_bytes };
         if self.reserve.is_given_up() {
             let segment_bytes = self.reserve.segment_bytes().min(segment_bytes);
             return Growth { step: 0, segment_bytes, ..growth };
@@ -298,7 +299,7 @@ impl LogWriter {
         let place =
             Place { segment_id: header.id, run: header.run, next_sequence: self.at.next_sequence, now_ms };
         group::encode_start(&mut self.group, place, self.at.start, &self.at.streams, &self.at.targets);
-        let segment = Segment::create(&*self.fs, &self.config.dir, header, &self.group)?;
+        let segment = Segment::create(&*self.fs, &self.config.dir, header, self.group.as_slice())?;
         self.at.previous_id = segment.header.id;
         self.at.streams.start_segment();
         self.segment = Some(segment);

@@ -122,7 +122,7 @@ fn settings(random: &mut Random) -> LogConfig {
     LogConfig {
         segment_bytes: 4096 + 512 * (2 + random.below(20)),
         fill_step_bytes: 512 * (1 + random.below(12)),
-        allocate_from_bytes: 512 * random.below(12) as usize,
+        large_from_bytes: 512 * random.below(12) as usize,
         reserve_bytes: 4096 * random.below(2),
         ..config()
     }

@@ -33,7 +33,7 @@ impl Medium {
         let config = LogConfig {
             segment_bytes: 4096 + 512 * (2 + random.below(20)),
             fill_step_bytes: 512 * (1 + random.below(12)),
-            allocate_from_bytes: 512 * random.below(12) as usize,
+            large_from_bytes: 512 * random.below(12) as usize,
             retention_bytes: 64 * 1024,
             ..config()
         };
