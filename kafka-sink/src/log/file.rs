@@ -197,16 +197,17 @@ impl RealFile {
             Way::Direct => Ok(()),
             _ => self.set_direct(true),
         };
-        // A write that the kernel cuts in the middle of a sector goes on in the cache.
         let written = match result.and_then(|()| FileExt::write_at(&self.file, bytes, position)) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 self.go_cached()?;
                 self.way.set(Way::OnlyCached);
                 return Ok(false);
             }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };
         if written < bytes.len() {
+            // Where the kernel stopped, perhaps in the middle of a sector, the cache goes on.
             let rest = bytes.get(written..).unwrap_or_default();
             self.write_at(rest, position.saturating_add(written as u64))?;
         }
@@ -275,5 +276,36 @@ mod tests {
         let mut bytes = vec![1; 100];
         assert_eq!(file.read_at(&mut bytes, 1).expect("read"), 100);
         assert_eq!((&bytes[..2], bytes[2..].iter().all(|byte| *byte == 0)), (&b"bc"[..], true));
+    }
+
+    /// Past the cache or not, in any order: what is read is what was written.
+    #[test]
+    fn large_writes_stand_beside_small_ones() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = RealFs::new().create(&directory.path().join("file")).expect("a file");
+        let memory = vec![b'l'; (1 << 20) + PAGE];
+        let start = memory.as_ptr().align_offset(PAGE);
+        let in_place = &memory[start..start + (1 << 20)];
+        let mut expected = vec![0; 8 << 20];
+        file.allocate(0, expected.len() as u64).expect("allocated");
+        let large: [(&str, &[u8], usize); 5] = [
+            ("in place", in_place, 512),
+            ("over the end of a large one", in_place, 1 << 20),
+            ("not at a page in memory", &in_place[1..], 3 << 20),
+            ("not at a sector in the file", in_place, (4 << 20) + 100),
+            ("in place again", in_place, 6 << 20),
+        ];
+        for (name, bytes, at) in large {
+            file.write_large_at(bytes, at as u64).expect(name);
+            expected[at..at + bytes.len()].copy_from_slice(bytes);
+            file.write_at(b"small", at as u64 + 10).expect(name);
+            expected[at + 10..at + 15].copy_from_slice(b"small");
+            let mut read = vec![0; expected.len()];
+            assert_eq!(file.read_at(&mut read, 0).expect(name), read.len());
+            assert!(read == expected, "{name}");
+        }
+        file.sync_data().expect("synced");
+        let by_another = fs::read(directory.path().join("file")).expect("read");
+        assert!(by_another == expected);
     }
 }
