@@ -56,7 +56,7 @@ const BATCHES: usize = 1024;
 /// Empty batches kept for use again.
 const BATCHES_KEPT: usize = 32;
 
-/// Records of one core's turn: entries as [`entry::append_record`] lays them out, not yet numbered.
+/// Records of one core's turn: entries as [`entry::append_measured`] lays them out, not yet numbered.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
@@ -70,8 +70,15 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// [`Batch::append_measured`] of a record that was not measured.
+    #[cfg(test)]
     pub(crate) fn append(&mut self, rule: &Rule, event: &Event<'_>, token: Option<AckToken>) {
-        entry::append_record(&mut self.bytes, rule, event);
+        self.append_measured(rule, event, entry::record_len(event, rule), token);
+    }
+
+    /// Appends the record of `event`, which takes `len` bytes ([`entry::record_len`]).
+    fn append_measured(&mut self, rule: &Rule, event: &Event<'_>, len: usize, token: Option<AckToken>) {
+        entry::append_measured(&mut self.bytes, rule, event, len);
         self.records = self.records.saturating_add(1);
         self.tokens.extend(token);
     }

@@ -7,7 +7,7 @@ mod table;
 pub use table::{HookTable, Verdict};
 
 use crate::time::Now;
-use millrace_kafka_sink::{AckToken, Durability, Event, EventData, Producer, value_len};
+use millrace_kafka_sink::{AckToken, Durability, Event, EventData, Producer, Rule, value_len};
 use std::sync::Arc;
 use table::{Positions, SetId, Sets};
 
@@ -54,12 +54,14 @@ pub struct Hooks {
     node: Arc<str>,
     /// Whose records the last question found room for, until the next question or append.
     admitted: Option<Taken>,
+    /// Those records: their rules, and the bytes they take.
+    records: Vec<(u16, usize)>,
 }
 
 impl Hooks {
     /// The hooks of the core that owns `producer`.
     pub fn new(table: Arc<HookTable>, producer: Producer, node: Arc<str>) -> Hooks {
-        Hooks { table, sets: Sets::default(), producer, node, admitted: None }
+        Hooks { table, sets: Sets::default(), producer, node, admitted: None, records: Vec::new() }
     }
 
     /// Which rules take messages on this topic.
@@ -103,8 +105,9 @@ impl Hooks {
             return Room::Free;
         }
         self.admitted = None;
+        self.records.clear();
         let event = event(now, who, data);
-        let (mut records, mut bytes, mut found) = (0, 0, Positions::new());
+        let (mut bytes, mut found) = (0, Positions::new());
         for &position in self.table.resolve(taken.0, &event.data, &self.sets, &mut found) {
             let Some(rule) = self.table.rule(position) else { continue };
             let len = Producer::record_len(&event, rule);
@@ -118,10 +121,10 @@ impl Hooks {
                 self.producer.want_room_for(rule);
                 return Room::Full;
             }
-            records += 1;
+            self.records.push((position, len));
             bytes += len;
         }
-        if !self.producer.has_room(records, bytes) {
+        if !self.producer.has_room(self.records.len(), bytes) {
             self.producer.want_room();
             return Room::Full;
         }
@@ -142,19 +145,25 @@ impl Hooks {
         if taken.is_none() {
             return 0;
         }
-        // Whoever appends without having asked, or in spite of the answer, is counted.
-        let admitted = self.admitted.take() == Some(taken);
         let event = event(now, who, data);
-        let (mut waiting, mut found) = (0, Positions::new());
+        let token_for = |rule: &Rule| token.filter(|_| rule.durability != Durability::Memory);
+        let mut waiting = 0;
+        // Whoever appends without having asked, or in spite of the answer, is counted.
+        if self.admitted.take() == Some(taken) {
+            for &(position, bytes) in &self.records {
+                let Some(rule) = self.table.rule(position) else { continue };
+                let token = token_for(rule);
+                waiting += u16::from(token.is_some());
+                self.producer.append_admitted(rule, &event, bytes, token);
+            }
+            return waiting;
+        }
+        let mut found = Positions::new();
         for &position in self.table.resolve(taken.0, &event.data, &self.sets, &mut found) {
             let Some(rule) = self.table.rule(position) else { continue };
-            let token = token.filter(|_| rule.durability != Durability::Memory);
+            let token = token_for(rule);
             waiting += u16::from(token.is_some());
-            if admitted {
-                self.producer.append_admitted(rule, &event, token);
-            } else {
-                self.producer.append(rule, &event, token);
-            }
+            self.producer.append(rule, &event, token);
         }
         waiting
     }

@@ -78,7 +78,8 @@ fn stream(rule: &Rule) -> &str {
     clip(&rule.stream, usize::from(u8::MAX))
 }
 
-/// Bytes [`append_record`] appends.
+/// Bytes the record of `event` takes.
+#[inline]
 pub(crate) fn record_len(event: &Event<'_>, rule: &Rule) -> usize {
     let (from, topic, payload) = parts(event);
     let payload = match event.data {
@@ -95,8 +96,14 @@ pub(crate) fn record_len(event: &Event<'_>, rule: &Rule) -> usize {
         + payload
 }
 
-/// Appends the record of `event`; CRC, core, run, sequence and offset are left zero.
+/// [`append_measured`] for a record that was not measured.
+#[cfg(test)]
 pub(crate) fn append_record(out: &mut Vec<u8>, rule: &Rule, event: &Event<'_>) {
+    append_measured(out, rule, event, record_len(event, rule));
+}
+
+/// Appends the record of `event`, whose [`record_len`] is `len`; CRC, core, run, sequence and offset are left zero.
+pub(crate) fn append_measured(out: &mut Vec<u8>, rule: &Rule, event: &Event<'_>, len: usize) {
     let (from, topic, payload) = parts(event);
     let (from, topic) = (text(from), text(topic));
     let (stream, client_id, username) = (stream(rule), text(event.client_id), text(event.username));
@@ -107,7 +114,7 @@ pub(crate) fn append_record(out: &mut Vec<u8>, rule: &Rule, event: &Event<'_>) {
         EventData::Publish { qos, packet_id, .. } => (qos, packet_id, 0),
         EventData::Deliver { qos, .. } | EventData::Acked { qos, .. } => (qos, 0, 0),
     };
-    let len = record_len(event, rule);
+    debug_assert_eq!(len, record_len(event, rule));
     out.reserve(len);
     let mut head = [0u8; RECORD_FIXED];
     // The length is below 2^32: the broker refuses records over `max_record_bytes`, a u32.

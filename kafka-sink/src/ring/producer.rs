@@ -56,6 +56,7 @@ impl Producer {
     }
 
     /// Bytes the record of `event` takes on the ring and in the log.
+    #[inline]
     pub fn record_len(event: &Event<'_>, rule: &Rule) -> usize {
         entry::record_len(event, rule)
     }
@@ -107,18 +108,17 @@ impl Producer {
         if !self.has_room(1, bytes) || !self.has_room_for(rule, bytes) {
             self.exceeded = self.exceeded.saturating_add(1);
         }
-        self.append_admitted(rule, event, token);
+        self.append_admitted(rule, event, bytes, token);
     }
 
-    /// [`Producer::append`] of a record for which there was room when this core asked, since when it has appended
-    /// nothing else.
-    pub fn append_admitted(&mut self, rule: &Rule, event: &Event<'_>, token: Option<AckToken>) {
+    /// [`Producer::append`] of a record of `bytes` bytes ([`Producer::record_len`]) for which there was room when this
+    /// core asked, since when it has appended nothing else.
+    pub fn append_admitted(&mut self, rule: &Rule, event: &Event<'_>, bytes: usize, token: Option<AckToken>) {
         let before = self.batch.bytes.len();
         let awaits = rule.durability == Durability::Kafka && rule.to_kafka && self.accounts.target();
         let (durable, delivered) = if awaits { (None, token) } else { (token, None) };
-        self.batch.append(rule, event, durable);
+        self.batch.append_measured(rule, event, bytes, durable);
         self.batch.finish(before, self.core, delivered);
-        let bytes = self.batch.bytes.len().saturating_sub(before);
         self.appended_records = self.appended_records.wrapping_add(1);
         self.appended_bytes = self.appended_bytes.wrapping_add(bytes as u64);
         self.ring.appended.store(self.appended_records, self.appended_bytes);
