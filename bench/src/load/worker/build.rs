@@ -48,6 +48,7 @@ impl<'a> Worker<'a> {
             publishers: Vec::new(),
             timetables: Vec::new(),
             dirty: Vec::new(),
+            lent: Vec::new(),
             pump: Vec::new(),
             watches: Vec::new(),
             ordered: Ordered::default(),
