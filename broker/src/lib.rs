@@ -15,6 +15,8 @@ mod time;
 
 mod net;
 
+mod memory;
+
 mod worker;
 
 #[cfg(feature = "replay")]

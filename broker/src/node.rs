@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::hook::{HookTable, Hooks};
+use crate::memory::Keeper;
 use crate::net;
 use crate::status::{About, Report};
 use crate::worker::{Control, Core, Counters, Mailbox, Parts, Shared, Stop, WAKER};
@@ -77,6 +78,7 @@ pub struct Node {
     stream: Running,
     recovery: Recovery,
     reporter: Reporter,
+    _keeper: Keeper,
 }
 
 /// Tells the numbers of a broker.
@@ -95,7 +97,7 @@ impl Reporter {
             node: self.name.to_string(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             now_ms: unix_ms(),
-            connections: self.shared.connections.load(Ordering::Relaxed) as u64,
+            connections: self.shared.connections.count() as u64,
         };
         Report::new(about, &self.stream.stats(), self.stream.status())
     }
@@ -128,7 +130,7 @@ impl Node {
         let shared = Arc::new(Shared {
             mailboxes: mailboxes.collect::<io::Result<_>>()?,
             routes: Routes::new(random()?),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
             connections_max,
             limits: config.limits.clone(),
             home_key: home_key(&config.node.data)?,
@@ -143,6 +145,7 @@ impl Node {
             config.target().cloned(),
         )?;
         let table = Arc::new(HookTable::new(rules));
+        let keeper = Keeper::start(Arc::clone(&shared.connections))?;
         let started = Instant::now();
         let mut threads = Vec::with_capacity(cores);
         for (me, (poll, producer)) in polls.into_iter().zip(producers).enumerate() {
@@ -155,7 +158,7 @@ impl Node {
                 .push(std::thread::Builder::new().name(format!("millrace-{me}")).spawn(move || run(core))?);
         }
         let reporter = Reporter { name, started, shared: Arc::clone(&shared), stream: stream.observer() };
-        Ok(Node { addresses, shared, cores: threads, stream, recovery, reporter })
+        Ok(Node { addresses, shared, cores: threads, stream, recovery, reporter, _keeper: keeper })
     }
 
     /// What it listens on: the listener's name and the address, with the port that was taken for port 0.

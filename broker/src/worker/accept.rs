@@ -7,7 +7,6 @@ use crate::connection::{Arrived, Connection};
 use crate::net::Transport;
 use mio::{Interest, Token};
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Connections accepted in one turn: as many as it takes events.
 const ACCEPTS: usize = 1_024;
@@ -65,8 +64,7 @@ impl Core {
 
     /// A connection that somebody has opened.
     pub(super) fn arrive(&mut self, transport: Transport, ip: std::net::IpAddr) {
-        if self.shared.connections.fetch_add(1, Relaxed) >= self.shared.connections_max {
-            self.shared.connections.fetch_sub(1, Relaxed);
+        if !self.shared.connections.enter(self.shared.connections_max) {
             self.counters.turned_away += 1;
             return;
         }
@@ -102,7 +100,7 @@ impl Core {
         let arrived = connection.arrived.take();
         if connection.transport.deregister(&self.registry).is_err() || arrived.is_none() {
             self.shared.mailboxes[home].end_handoff();
-            self.shared.connections.fetch_sub(1, Relaxed);
+            self.shared.connections.leave(1);
             return true;
         }
         if let Some(arrived) = arrived {
@@ -121,7 +119,7 @@ impl Core {
         self.shared.mailboxes[self.me].end_handoff();
         let Handoff { transport, bytes, ip, deadline_ms } = handoff;
         if self.stop.is_some() {
-            self.shared.connections.fetch_sub(1, Relaxed);
+            self.shared.connections.leave(1);
             return;
         }
         let Some(index) = self.open(transport, Arrived { ip, deadline_ms }) else { return };

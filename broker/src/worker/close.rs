@@ -4,7 +4,6 @@ use super::{Core, Next};
 use crate::connection::Phase;
 use millrace_codec::{Disconnect, Error, Guilt, Packet, Properties, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// How long the last bytes to a client may take.
 const LINGER_MS: u64 = 1_000;
@@ -121,7 +120,7 @@ impl Core {
     pub(super) fn forget(&mut self, index: u32) {
         let Some(mut connection) = self.connections.remove(index) else { return };
         Core::take_back(&mut connection, &mut self.outputs);
-        self.shared.connections.fetch_sub(1, Relaxed);
+        self.shared.connections.leave(1);
     }
 
     fn end_session(&mut self, position: u32, cause: Cause) {

@@ -40,6 +40,7 @@ use crate::config::Limits;
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
+use crate::memory::Population;
 use crate::net::Listener;
 use crate::session::{Options, Session};
 use crate::time::Now;
@@ -54,7 +55,7 @@ use slots::{SlotId, Slots};
 use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 use timer::Wheel;
 
@@ -75,7 +76,7 @@ pub struct Shared {
     /// Which cores want which topics.
     pub routes: Routes,
     /// Open connections.
-    pub connections: AtomicUsize,
+    pub(crate) connections: Arc<Population>,
     /// The most there may be: the limit of the configuration or of the process's file descriptors.
     pub connections_max: usize,
     /// Limits on clients.
@@ -317,6 +318,6 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(self.connections.len(), Ordering::Relaxed);
+        self.shared.connections.leave(self.connections.len());
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
     let shared = Arc::new(Shared {
         mailboxes: [Mailbox::new(Waker::new(poll.registry(), WAKER)?)].into(),
         routes: Routes::new(seed),
-        connections: AtomicUsize::new(0),
+        connections: Arc::default(),
         connections_max: usize::MAX,
         limits: Config::default().limits,
         home_key: [7; 16],

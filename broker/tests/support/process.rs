@@ -6,8 +6,17 @@ use std::time::{Duration, Instant};
 
 /// Resident memory, KiB.
 pub fn resident_kib(pid: u32) -> u64 {
+    kib(pid, "VmRSS:")
+}
+
+/// Resident memory without what is of files, such as the program itself, KiB.
+pub fn anonymous_kib(pid: u32) -> u64 {
+    kib(pid, "RssAnon:")
+}
+
+fn kib(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line with this name");
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
