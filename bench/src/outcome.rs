@@ -270,6 +270,21 @@ impl Latency {
         self.counts = counts;
     }
 
+    /// Forgets all but these shares (0 to 1, ascending): their quantiles, and how many there were, stay what they are.
+    pub(crate) fn thin(&mut self, shares: &[f64]) {
+        let kept: Vec<u64> = shares.iter().map(|&share| self.quantile(share)).collect();
+        let last = self.max();
+        let mut thin: Vec<(u64, u64)> = Vec::new();
+        let mut many = 0;
+        for &(value, count) in &self.counts {
+            many += count;
+            if value == last || kept.contains(&value) {
+                thin.push((value, std::mem::take(&mut many)));
+            }
+        }
+        self.counts = thin;
+    }
+
     pub(crate) fn max(&self) -> u64 {
         self.counts.last().map_or(0, |&(value, _)| value)
     }
@@ -294,6 +309,22 @@ mod tests {
         ];
         for (latency, share, expected) in cases {
             assert_eq!(latency.quantile(share), expected, "{share} of {latency:?}");
+        }
+    }
+
+    #[test]
+    fn a_thin_distribution_has_the_quantiles_it_was_asked_for() {
+        let shares = [0.5, 0.99, 0.999];
+        let mut random = crate::random::Random::new(5);
+        for many in [0, 1, 2, 999, 5_000] {
+            let mut counts: Vec<_> = (0..many).map(|us| (7 * us, random.next() % 9)).collect();
+            counts.retain(|&(_, count)| count > 0);
+            let whole = Latency { counts };
+            let mut thin = whole.clone();
+            thin.thin(&shares);
+            assert!(thin.counts.len() <= shares.len() + 1, "{thin:?}");
+            assert_eq!((thin.count(), thin.max()), (whole.count(), whole.max()));
+            assert_eq!(shares.map(|share| thin.quantile(share)), shares.map(|share| whole.quantile(share)));
         }
     }
 

@@ -122,7 +122,7 @@ impl Drop for Keeper {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the C library has no safe way to be asked")]
-fn give_back() {
+pub(crate) fn give_back() {
     // SAFETY: it takes a number, may be called at any time on any thread, and touches only what is free.
     unsafe {
         libc::malloc_trim(0);
@@ -131,7 +131,7 @@ fn give_back() {
 
 /// Other C libraries have no such call.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back() {}
+pub(crate) fn give_back() {}
 
 #[cfg(test)]
 mod tests {

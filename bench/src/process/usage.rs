@@ -9,6 +9,9 @@ use crate::outcome::Usage;
 
 /// Length of a tick in `/proc/PID/stat` and `/proc/stat`: the kernel shows 100 a second to programs, whatever its own rate is.
 pub(crate) const TICK_S: f64 = 0.01;
+/// Where `/proc/PID/stat` has user and system time of the process itself, and of its children.
+const OWN: usize = 11;
+const CHILDREN: usize = 13;
 
 /// The counters of some processes at one moment; their differences are a [`Usage`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -112,10 +115,21 @@ impl Reading {
     }
 }
 
-/// User and system seconds in `/proc/PID/stat`. The name of the command may hold anything, also `)`.
+/// CPU seconds of all children of this process that have ended and been waited for, and of theirs.
+pub(crate) fn children_cpu_s() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").ok();
+    stat.and_then(|stat| cpu_at(&stat, CHILDREN)).map_or(0.0, |(user, system)| user + system)
+}
+
+/// User and system seconds of a process itself.
 fn cpu(stat: &str) -> Option<(f64, f64)> {
+    cpu_at(stat, OWN)
+}
+
+/// Two fields of `/proc/PID/stat`, counted behind the name of the command, which may hold anything, also `)`.
+fn cpu_at(stat: &str, first: usize) -> Option<(f64, f64)> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11).map(|word| word.parse::<u64>().ok());
+    let mut fields = fields.split_whitespace().skip(first).map(|word| word.parse::<u64>().ok());
     let (user, system) = (fields.next()??, fields.next()??);
     Some((user as f64 * TICK_S, system as f64 * TICK_S))
 }

@@ -3,6 +3,12 @@
 use super::record::Record;
 use crate::report::text;
 
+const P50: f64 = 0.5;
+const P99: f64 = 0.99;
+const P999: f64 = 0.999;
+/// What is read off a distribution of times.
+pub(super) const SHARES: &[f64] = &[P50, P99, P999];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metric {
     /// The broker's CPU time a message.
@@ -93,9 +99,9 @@ impl Metric {
         match self {
             Metric::CpuUs => broker.and_then(|usage| some(outcome.cpu_us(usage))),
             Metric::Rate => some(outcome.rate()),
-            Metric::P50 => quantile(0.5),
-            Metric::P99 => quantile(0.99),
-            Metric::P999 => quantile(0.999),
+            Metric::P50 => quantile(P50),
+            Metric::P99 => quantile(P99),
+            Metric::P999 => quantile(P999),
             Metric::BytesPerConnection => {
                 let usage = broker.filter(|usage| usage.rss_before > 0 && usage.rss > 0)?;
                 some((usage.rss as f64 - usage.rss_before as f64) / connected)
@@ -108,7 +114,7 @@ impl Metric {
             Metric::ConnectsPerSecond => some(connected / outcome.totals.connect_seconds),
             Metric::ConnectP99 => {
                 let latency = &outcome.connect_latency;
-                (latency.count() > 0).then(|| latency.quantile(0.99) as f64)
+                (latency.count() > 0).then(|| latency.quantile(P99) as f64)
             }
             Metric::Memory => broker.and_then(|usage| some(usage.rss as f64)),
             Metric::SubscribesPerSecond => {

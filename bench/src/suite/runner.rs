@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use millrace_codec::Version;
 use serde_json::Value;
 
+use super::metric::SHARES;
 use super::place::{self, Side};
 use super::record::{Contestant, Kind, Record, Sync};
 use super::rows::{Row, Section};
 use crate::outcome::Outcome;
 use crate::process::broker::{Broker, quoted};
 use crate::process::machine::CpuTime;
-use crate::process::usage::{Reading, TICK_S};
+use crate::process::usage::{Reading, children_cpu_s};
 
 /// How much longer than its phases a measurement may take: 18,000 connections to a slow broker, a drain.
 const EXTRA: Duration = Duration::from_secs(150);
@@ -72,10 +73,10 @@ impl Runner {
             self.generate(args, contestant, port, pid, (0.0, contestant.prime_s))?;
         }
         let (began, busy, broker_cpu, load_cpu) =
-            (Instant::now(), CpuTime::now().busy_s, cpu_s(pid), children_s());
+            (Instant::now(), CpuTime::now().busy_s, cpu_s(pid), children_cpu_s());
         let load = || self.generate(args, contestant, port, pid, (self.warmup_s, self.duration_s));
         let outcome = if record.apart { place::apart(Side::Generator, load)? } else { load() };
-        let ours = (cpu_s(pid) - broker_cpu) + (children_s() - load_cpu);
+        let ours = (cpu_s(pid) - broker_cpu) + (children_cpu_s() - load_cpu);
         record.other_cores = ((CpuTime::now().busy_s - busy - ours) / began.elapsed().as_secs_f64()).max(0.0);
         record.outcome = outcome?;
         trim(&mut record.outcome, row.section);
@@ -131,6 +132,8 @@ impl Runner {
 /// Leaves out what no figure of the document is made of: a whole run's file is kept with the project.
 fn trim(outcome: &mut Outcome, section: Section) {
     outcome.samples.clear();
+    outcome.latency.thin(SHARES);
+    outcome.connect_latency.thin(SHARES);
     if !matches!(section, Section::Latency | Section::Hooks) {
         outcome.latency.counts.clear();
     }
@@ -194,14 +197,6 @@ fn cpu_s(pid: u32) -> f64 {
     reading.user_s + reading.system_s
 }
 
-/// CPU seconds of all children that have ended and been waited for, and of theirs.
-fn children_s() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_whitespace().skip(13).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>()
-        * TICK_S
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +215,7 @@ mod tests {
         // It is counted in ticks of 10 ms.
         let counted = (0..100).any(|_| {
             output(shell("seq 300000 >/dev/null"), EXTRA).expect("an end");
-            children_s() > 0.0
+            children_cpu_s() > 0.0
         });
         assert!(counted);
     }
