@@ -270,7 +270,7 @@ impl Latency {
         self.counts = counts;
     }
 
-    /// Forgets all but these shares (0 to 1, ascending): their quantiles, and how many there were, stay what they are.
+    /// Forgets all but these shares (0 to 1): their quantiles, and how many there were, stay what they are.
     pub(crate) fn thin(&mut self, shares: &[f64]) {
         let kept: Vec<u64> = shares.iter().map(|&share| self.quantile(share)).collect();
         let last = self.max();
