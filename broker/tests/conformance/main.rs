@@ -8,6 +8,7 @@ mod support;
 mod script;
 
 mod connect;
+mod coverage;
 mod flow;
 mod limits;
 mod ordering;

@@ -1,24 +1,46 @@
-//! The language of the conformance tables. A case is a text; each line is a client's letter and what it does or must
-//! see. Bytes are written in the language of the codec's vectors (`millrace_codec::vectors::wire`).
+//! The language of the conformance tables. A case is a name and a text; each line is a client's letter and what it does
+//! or must see. Bytes are written in the language of the codec's vectors (`millrace_codec::vectors::wire`).
 //!
 //! ```text
-//! a connect 5          CONNECT of this version (31, 311, 5), clean, keep-alive 60 s, client id %a; accepted
+//! +5 3.1.2-4 4.4.0-1   statements of this version (5, 311, 31) for which the case shows that what is allowed happens
+//! -5 3.1.2-25          the same, that what is forbidden is refused or does not happen
+//! a connect 5          CONNECT of this version, clean, keep-alive 60 s, client id %a; accepted. `V` for the version:
+//!                      the case runs once for each version of its first lines. More words may follow:
+//!   keep 60            no clean start; in 5.0 with this session expiry in seconds
+//!   expiry 60          clean start, with this session expiry in seconds (5.0)
+//!   present            CONNACK says that there was a session; without this word it must say that there was none
+//!   alive 2            keep-alive in seconds
+//!   will TOPIC 1r TEXT a will; QoS as for `pub`
+//!   with 21 0001       properties of the CONNECT (5.0), to the end of the line
 //! a > 30 { "t" }       send bytes
 //! a < 40 { 0001 }      the next packet is exactly this; after `<*` it only has to begin so
-//! a sub t/# 1          SUBSCRIBE to one filter with packet id FFFE; granted
-//! a pub t 1 text       PUBLISH at a QoS, and its whole acknowledgement
+//! a <| D0 00 | 40 { 1 } the next packets are these, in any order
+//! a sub t/# 1          SUBSCRIBE to one filter with packet id FFFE, granted; two digits are the options of 5.0
+//! a unsub t/#          UNSUBSCRIBE from one filter with packet id FFFD, of which there was a subscription
+//! a pub t 1 text       PUBLISH at a QoS, and its whole acknowledgement; `1r` with the retain flag
+//! a gets t 1 text      PUBLISH without properties comes, and is acknowledged; `1r` with retain, `1d` with DUP
 //! a quiet              PINGREQ, and the next packet is PINGRESP: nothing was sent to this client
+//! a refused 82         DISCONNECT with this reason in 5.0, then as `closed`
 //! a closed             the broker closes the connection, and says nothing before
+//! a bye                DISCONNECT, and the broker closes
 //! a fin / a rst        end of our side; reset
+//! wait 300ms           the only way to sleep: for `run_slowly` only
 //! broker stop          SIGTERM; the last line in which the broker lives
 //! ```
-//! In all of it `%a` … `%z` stand for client ids that no other run of the case has, `%/` for a topic level that no
-//! other run has, and `@1` … `@9` for two bytes (packet ids) that are what they were when they were first received.
+//! In all of it `%a` … `%z` stand for client ids that no other run of the case has (`A` is the client of `a` on another
+//! connection), `%/` for a topic level that no other run has, `%{}` for empty properties where the version has them,
+//! `@1` … `@9` for two bytes (packet ids) that are what they were when they were first received, and `~0000003C` for
+//! four bytes that are this number or up to 3 less.
+//!
+//! With `MILLRACE_TEST_BROKER=127.0.0.1:1883` the cases are played to the broker there instead, whoever made it: to see
+//! whether a surprising case is a mistake of the case.
 
 use crate::support::{Broker, RAW_DEADLINE, Raw, Read, hex};
 use millrace_codec::vectors::wire;
 use millrace_codec::{Version, connect_level, frame_header};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 /// A name that begins with the statement it is for, and the script.
@@ -29,6 +51,9 @@ const UNKNOWN: [u8; 2] = [0xa7, 0x5d];
 /// How long the broker may take to close: more than a keep-alive of 1 s.
 const CLOSES: Duration = Duration::from_secs(5);
 
+/// The line that stops the broker.
+const STOP: &str = "broker stop";
+
 /// On which cores the clients of a case live.
 #[derive(Clone, Copy, Debug)]
 pub enum Placement {
@@ -38,35 +63,76 @@ pub enum Placement {
     Apart,
 }
 
-/// Runs every case with its clients on one core and on two, and reports all failures together.
+/// One way to play a case.
+#[derive(Clone, Copy)]
+struct Play {
+    number: usize,
+    placement: Placement,
+    /// What `V` stands for.
+    version: &'static str,
+}
+
+/// Each case in all its versions, with its clients on one core and on two.
+fn plays<'a>(cases: &'a [Case]) -> impl Iterator<Item = (Case, Play)> + 'a {
+    cases.iter().enumerate().flat_map(|(number, &case)| {
+        versions(case.1).into_iter().flat_map(move |version| {
+            let places = [Placement::Together, Placement::Apart];
+            places.map(|placement| (case, Play { number, placement, version }))
+        })
+    })
+}
+
+/// The versions in which a script runs: those of its first lines if it leaves its version open, else one.
+fn versions(script: &str) -> Vec<&'static str> {
+    if !script.contains(" connect V") {
+        return vec![""];
+    }
+    let named = |version: &str| {
+        let mut lines = script.lines().map(str::trim);
+        lines.any(|line| {
+            line.strip_prefix(['+', '-']).is_some_and(|line| line.split(' ').next() == Some(version))
+        })
+    };
+    ["5", "311", "31"].into_iter().filter(|version| named(version)).collect()
+}
+
+/// Runs every case in all ways and reports all failures together.
 pub fn run_all(settings: &[&str], cases: &[Case]) {
     let mut broker = Broker::start(settings);
     let mut failures = String::new();
-    for (number, (name, script)) in cases.iter().enumerate() {
-        for placement in [Placement::Together, Placement::Apart] {
-            if let Err(failure) = run(&mut broker, number, script, placement) {
-                failures.push_str(&format!("\n{name} ({placement:?}): {failure}"));
-            }
+    for ((name, script), play) in plays(cases) {
+        if let Err(failure) = run(&mut broker, script, play) {
+            failures.push_str(&format!("\n{name} ({:?} {}): {failure}", play.placement, play.version));
         }
     }
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// The same for cases that take their time: all at once, in a thread each.
+pub fn run_slowly(settings: &[&str], cases: &[Case]) {
+    let broker = Broker::start(settings);
+    let failures = thread::scope(|scope| {
+        let threads = plays(cases).map(|((name, script), play)| {
+            let broker = &broker;
+            scope.spawn(move || {
+                let failure = Stage::new(broker, play).lines(script).err()?;
+                Some(format!("\n{name} ({:?} {}): {failure}", play.placement, play.version))
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().filter_map(|thread| thread.join().expect("no panic")).collect::<String>()
+    });
+    assert!(failures.is_empty(), "{failures}");
+}
+
 /// Runs one case; a broker that it stops is started again.
-pub fn run(broker: &mut Broker, number: usize, script: &str, placement: Placement) -> Result<(), String> {
-    let mut stage = Stage { broker, clients: BTreeMap::new(), ids: BTreeMap::new(), number, placement };
-    let mut stopped = None;
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if line == "broker stop" {
-            stage.broker.signal(rustix::process::Signal::TERM);
-            stopped = Some(line);
-            continue;
-        }
-        stage.line(line).map_err(|failure| format!("in {line:?}: {failure}"))?;
+fn run(broker: &mut Broker, script: &str, play: Play) -> Result<(), String> {
+    let stops = script.lines().any(|line| line.trim() == STOP);
+    if stops && foreign().is_some() {
+        return Ok(());
     }
-    let Stage { broker, clients, .. } = stage;
-    drop(clients);
-    if stopped.is_some() {
+    Stage::new(broker, play).lines(script)?;
+    if stops {
         let exit = broker.wait();
         if exit.code != Some(0) {
             return Err(format!("the broker ended with {exit:?}"));
@@ -76,34 +142,62 @@ pub fn run(broker: &mut Broker, number: usize, script: &str, placement: Placemen
     Ok(())
 }
 
+/// The broker of somebody else to which the cases are played, if there is one.
+fn foreign() -> Option<SocketAddr> {
+    let address = std::env::var("MILLRACE_TEST_BROKER").ok()?;
+    Some(address.parse().expect("MILLRACE_TEST_BROKER is an address with a port"))
+}
+
 fn version_of(level: u8) -> Option<Version> {
     Version::ALL.into_iter().find(|version| version.level() == level)
 }
 
 struct Stage<'a> {
-    broker: &'a mut Broker,
+    broker: &'a Broker,
     clients: BTreeMap<char, Raw>,
     /// Names of packet ids, with the client that received them.
     ids: BTreeMap<char, (char, [u8; 2])>,
-    number: usize,
-    placement: Placement,
+    play: Play,
 }
 
 impl Stage<'_> {
+    fn new(broker: &Broker, play: Play) -> Stage<'_> {
+        Stage { broker, clients: BTreeMap::new(), ids: BTreeMap::new(), play }
+    }
+
+    fn lines(mut self, script: &str) -> Result<(), String> {
+        let lines = script.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '+', '-'])) {
+            if line == STOP {
+                self.broker.signal(rustix::process::Signal::TERM);
+            } else if let Some(time) = line.strip_prefix("wait ") {
+                thread::sleep(duration(time));
+            } else {
+                self.line(line).map_err(|failure| format!("in {line:?}: {failure}"))?;
+            }
+        }
+        Ok(())
+    }
+
     fn line(&mut self, line: &str) -> Result<(), String> {
         let (who, rest) = line.split_once(' ').ok_or("no action")?;
         let who = who.chars().next().ok_or("no client")?;
         let (action, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        let rest = self.names(rest.trim());
+        let rest = self.names(who, rest.trim());
         match action {
             "connect" => self.connect(who, &rest),
             ">" => self.send(who, &rest),
             "<" => self.receive(who, &rest, true),
             "<*" => self.receive(who, &rest, false),
+            "<|" => self.receive_in_any_order(who, &rest),
             "sub" => self.subscribe(who, &rest),
+            "unsub" => self.unsubscribe(who, &rest),
             "pub" => self.publish(who, &rest),
+            "gets" => self.gets(who, &rest),
             "quiet" => self.send(who, "C0 00").and_then(|()| self.receive(who, "D0 00", true)),
+            "refused" => self.refused(who, &rest),
             "closed" => self.closed(who),
+            "bye" => self.send(who, "E0 00").and_then(|()| self.closed(who)),
             "fin" => {
                 self.client(who).finish();
                 Ok(())
@@ -116,14 +210,18 @@ impl Stage<'_> {
         }
     }
 
-    /// Puts names in for `%a` and `%/`.
-    fn names(&self, text: &str) -> String {
+    /// Puts names in for `%a`, `%/` and `%{}`.
+    fn names(&mut self, who: char, text: &str) -> String {
         let mut parts = text.split('%');
         let mut result = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let which = part.chars().next().expect("something after %");
-            if which == '/' {
-                result.push_str(&format!("{}{:?}", self.number, self.placement));
+            if let Some(part) = part.strip_prefix("{}") {
+                result.push_str(self.empty_properties(who));
+                result.push_str(part);
+            } else if !which.is_ascii_alphabetic() {
+                let Play { number, placement, version } = self.play;
+                result.push_str(&format!("{number}{placement:?}{version}"));
                 result.push_str(part);
             } else {
                 result.push_str(&self.client_id(which));
@@ -134,29 +232,63 @@ impl Stage<'_> {
     }
 
     fn client_id(&self, who: char) -> String {
-        let core = match self.placement {
+        let Play { number, placement, version } = self.play;
+        let core = match placement {
             Placement::Together => 0,
             Placement::Apart => who as usize % 2,
         };
-        self.broker.client_id_on(core, &format!("{who}{}{:.1}", self.number, format!("{:?}", self.placement)))
+        let prefix = format!("{who}{number}{:.1}{version}", format!("{placement:?}"));
+        if foreign().is_some() { prefix } else { self.broker.client_id_on(core, &prefix) }
     }
 
     fn client(&mut self, who: char) -> &mut Raw {
-        let address = self.broker.address();
+        let address = foreign().unwrap_or_else(|| self.broker.address());
         self.clients.entry(who).or_insert_with(|| Raw::open(address))
     }
 
-    fn connect(&mut self, who: char, version: &str) -> Result<(), String> {
-        let version = match version {
-            "31" => Version::V31,
-            "311" => Version::V311,
-            "5" => Version::V5,
+    fn connect(&mut self, who: char, text: &str) -> Result<(), String> {
+        let mut words = text.split(' ').filter(|word| !word.is_empty());
+        let protocol = match words.next().map(|word| if word == "V" { self.play.version } else { word }) {
+            Some("31") => r#""MQIsdp" 03"#,
+            Some("311") => r#""MQTT" 04"#,
+            Some("5") => r#""MQTT" 05"#,
             other => panic!("no version {other:?}"),
         };
+        let five = protocol.ends_with('5');
+        let (mut flags, mut present, mut alive) = (2, 0, 60);
+        let (mut will, mut properties) = (String::new(), String::new());
+        while let Some(word) = words.next() {
+            match word {
+                "present" => present = 1,
+                "alive" => alive = words.next().expect("seconds").parse().expect("seconds"),
+                "keep" | "expiry" => {
+                    let seconds: u32 = words.next().expect("seconds").parse().expect("seconds");
+                    flags &= if word == "keep" { !2 } else { !0 };
+                    properties.push_str(&format!("11 {seconds:08X}"));
+                }
+                "will" => {
+                    let topic = words.next().expect("a topic");
+                    let (qos, retain) = qos_of(words.next().expect("a QoS"));
+                    flags |= 0x04 | qos << 3 | retain << 5;
+                    let five = if five { "{}" } else { "" };
+                    will = format!(r#"{five} "{topic}" "{}""#, words.next().expect("a text"));
+                }
+                "with" => properties.extend(words.by_ref()),
+                other => panic!("no word {other:?} of connect"),
+            }
+        }
+        let properties = if five { format!("{{ {properties} }}") } else { String::new() };
         let id = self.client_id(who.to_ascii_lowercase());
-        let raw = Raw::connect(self.broker, version, &id);
-        self.clients.insert(who, raw);
-        Ok(())
+        // A connection of the same letter that is still open stays so until the broker has answered.
+        let _former = self.clients.remove(&who);
+        self.send(
+            who,
+            &format!(r#"10 {{ {protocol} {flags:02X} {alive:04X} {properties} "{id}" {will} }}"#),
+        )?;
+        match self.client(who).read(RAW_DEADLINE) {
+            Read::Packet(connack) if connack[0] == 0x20 && connack[2..4] == [present, 0] => Ok(()),
+            other => Err(format!("{other:02X?} is no CONNACK with session present {present}")),
+        }
     }
 
     fn send(&mut self, who: char, text: &str) -> Result<(), String> {
@@ -184,11 +316,15 @@ impl Stage<'_> {
             });
             text = text.replace(&format!("@{name}"), &hex(&bytes).replace(' ', ""));
         }
-        let mut expected = wire(&text);
-        let packet = match self.client(who).read(RAW_DEADLINE) {
-            Read::Packet(packet) => packet,
-            other => return Err(format!("{other:?} instead of {}", hex(&expected))),
-        };
+        let counting = text.find('~').map(|at| wire(&text[at + 1..at + 9]));
+        let mut expected = wire(&text.replace('~', ""));
+        let packet = self.packet(who, &expected)?;
+        if let Some(most) = counting {
+            let at = expected.windows(4).position(|bytes| bytes == most).expect("four bytes after ~");
+            if let Some(came) = packet.get(at..at + 4).filter(|came| about(&most).contains(&number(came))) {
+                expected[at..at + 4].copy_from_slice(came);
+            }
+        }
         if let Some(name) = new {
             let at = expected.windows(2).position(|bytes| bytes == UNKNOWN).expect("put in above");
             let id = packet.get(at..at + 2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
@@ -201,11 +337,36 @@ impl Stage<'_> {
         same.then_some(()).ok_or_else(|| format!("came {}\nnot {}", hex(&packet), hex(&expected)))
     }
 
+    fn receive_in_any_order(&mut self, who: char, text: &str) -> Result<(), String> {
+        let mut expected: Vec<Vec<u8>> = text.split('|').map(wire).collect();
+        while let Some(last) = expected.last() {
+            let packet = self.packet(who, last)?;
+            let at = expected.iter().position(|one| *one == packet);
+            expected.remove(at.ok_or_else(|| format!("came {}\nnot one of {text}", hex(&packet)))?);
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, who: char, expected: &[u8]) -> Result<Vec<u8>, String> {
+        match self.client(who).read(RAW_DEADLINE) {
+            Read::Packet(packet) => Ok(packet),
+            other => Err(format!("{other:?} instead of {}", hex(expected))),
+        }
+    }
+
     fn subscribe(&mut self, who: char, rest: &str) -> Result<(), String> {
-        let (filter, qos) = rest.split_once(' ').expect("filter and QoS");
+        let (filter, options) = rest.split_once(' ').expect("filter and QoS");
+        let options = u8::from_str_radix(options, 16).expect("a digit, or two in hex");
         let five = self.empty_properties(who);
-        self.send(who, &format!("82 {{ FFFE {five} \"{filter}\" 0{qos} }}"))?;
-        self.receive(who, &format!("90 {{ FFFE {five} 0{qos} }}"), true)
+        self.send(who, &format!("82 {{ FFFE {five} \"{filter}\" {options:02X} }}"))?;
+        self.receive(who, &format!("90 {{ FFFE {five} {:02X} }}", options & 3), true)
+    }
+
+    fn unsubscribe(&mut self, who: char, filter: &str) -> Result<(), String> {
+        let five = self.empty_properties(who);
+        self.send(who, &format!("A2 {{ FFFD {five} \"{filter}\" }}"))?;
+        let code = if five.is_empty() { "" } else { "00" };
+        self.receive(who, &format!("B0 {{ FFFD {five} {code} }}"), true)
     }
 
     fn publish(&mut self, who: char, rest: &str) -> Result<(), String> {
@@ -213,19 +374,44 @@ impl Stage<'_> {
         let (topic, qos) = (words.next().expect("a topic"), words.next().expect("a QoS"));
         let payload = words.next().unwrap_or_default();
         let five = self.empty_properties(who);
+        let (qos, retain) = qos_of(qos);
+        let id = if qos == 0 { "" } else { "7777" };
+        let first = 0x30 | qos << 1 | retain;
+        self.send(who, &format!("{first:02X} {{ \"{topic}\" {id} {five} '{payload}' }}"))?;
         match qos {
-            "0" => self.send(who, &format!("30 {{ \"{topic}\" {five} '{payload}' }}")),
-            "1" => {
-                self.send(who, &format!("32 {{ \"{topic}\" 7777 {five} '{payload}' }}"))?;
-                self.receive(who, "40 { 7777 }", true)
-            }
-            "2" => {
-                self.send(who, &format!("34 {{ \"{topic}\" 7777 {five} '{payload}' }}"))?;
+            0 => Ok(()),
+            1 => self.receive(who, "40 { 7777 }", true),
+            _ => {
                 self.receive(who, "50 { 7777 }", true)?;
                 self.send(who, "62 { 7777 }")?;
                 self.receive(who, "70 { 7777 }", true)
             }
-            other => panic!("no QoS {other:?}"),
+        }
+    }
+
+    fn gets(&mut self, who: char, rest: &str) -> Result<(), String> {
+        let mut words = rest.splitn(3, ' ');
+        let (topic, flags) = (words.next().expect("a topic"), words.next().expect("a QoS"));
+        let payload = words.next().unwrap_or_default();
+        let five = self.empty_properties(who);
+        let (qos, retain) = qos_of(flags);
+        let first = 0x30 | qos << 1 | retain | u8::from(flags.contains('d')) << 3;
+        let expected = |id: &str| wire(&format!("{first:02X} {{ \"{topic}\" {id} {five} '{payload}' }}"));
+        let packet = self.packet(who, &expected(""))?;
+        // Behind the first byte, the length (all packets here are short) and the topic with its own length.
+        let id =
+            packet.get(4 + topic.len()..6 + topic.len()).filter(|_| qos > 0).map(hex).unwrap_or_default();
+        if packet != expected(&id) || id == "00 00" {
+            return Err(format!("came {}\nnot {}", hex(&packet), hex(&expected("0000"))));
+        }
+        match qos {
+            0 => Ok(()),
+            1 => self.send(who, &format!("40 {{ {id} }}")),
+            _ => {
+                self.send(who, &format!("50 {{ {id} }}"))?;
+                self.receive(who, &format!("62 {{ {id} }}"), true)?;
+                self.send(who, &format!("70 {{ {id} }}"))
+            }
         }
     }
 
@@ -234,9 +420,38 @@ impl Stage<'_> {
         if self.client(who).version == Version::V5 { "{}" } else { "" }
     }
 
+    fn refused(&mut self, who: char, reason: &str) -> Result<(), String> {
+        if self.client(who).version == Version::V5 {
+            self.receive(who, &format!("E0 {{ {reason} }}"), true)?;
+        }
+        self.closed(who)
+    }
+
     fn closed(&mut self, who: char) -> Result<(), String> {
         let read = self.client(who).read(CLOSES);
         self.clients.remove(&who);
         (read == Read::Closed).then_some(()).ok_or_else(|| format!("{read:02X?}"))
     }
+}
+
+/// QoS and retain flag of `1r`.
+fn qos_of(text: &str) -> (u8, u8) {
+    let qos = text.chars().next().and_then(|digit| digit.to_digit(3)).expect("a QoS");
+    (qos as u8, u8::from(text.contains('r')))
+}
+
+/// `300ms` or `2s`.
+fn duration(text: &str) -> Duration {
+    let (digits, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).expect("a unit"));
+    let count = digits.parse().expect("a number");
+    if unit == "ms" { Duration::from_millis(count) } else { Duration::from_secs(count) }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte))
+}
+
+/// What `~` allows: this number, or up to 3 less.
+fn about(most: &[u8]) -> std::ops::RangeInclusive<u32> {
+    number(most).saturating_sub(3)..=number(most)
 }
