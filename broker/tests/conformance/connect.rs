@@ -30,7 +30,7 @@ const ACCEPTED: &[Case] = &[
         a < 20 { 0000 { 11 00000000 21 0400 25 00 27 00100000 29 00 2A 00 } }"#,
     ),
     (
-        "v5_3_1_2_5_no_session_to_resume",
+        "v5_3_1_2_6_no_session_to_resume",
         r#"a > 10 { "MQTT" 05 00 003C {} "%a" }
         a <* 20 11 00 00"#,
     ),
@@ -57,7 +57,7 @@ const ACCEPTED: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v5_3_1_2_9_user_and_password_are_taken",
+        "v5_3_1_2_17_user_and_password_are_taken",
         r#"a > 10 { "MQTT" 05 C2 003C {} "%a" "me" "secret" }
         a <* 20 11 00 00"#,
     ),

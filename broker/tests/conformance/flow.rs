@@ -4,7 +4,7 @@ use crate::script::{Case, run_all};
 
 const EXCHANGES: &[Case] = &[
     (
-        "v31_4_2_qos_1_both_ways",
+        "v31_4_1_qos_1_both_ways",
         r#"a connect 31
         b connect 31
         a sub %/t 1
@@ -15,7 +15,7 @@ const EXCHANGES: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v311_4_3_2_qos_1_both_ways",
+        "v311_4_3_2_1_qos_1_both_ways",
         r#"a connect 311
         b connect 311
         a sub %/t 1
@@ -37,7 +37,7 @@ const EXCHANGES: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v31_4_3_qos_2_both_ways",
+        "v31_4_1_qos_2_both_ways",
         r#"a connect 31
         b connect 31
         a sub %/t 2

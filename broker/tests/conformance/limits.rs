@@ -27,7 +27,7 @@ const OF_THE_CLIENT: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v5_3_3_4_7_a_refused_qos_2_message_makes_room",
+        "v5_3_3_4_9_a_refused_qos_2_message_makes_room",
         r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
         a <* 20 11 00 00
         a sub %/t 2
@@ -96,7 +96,7 @@ fn of_the_client() {
 
 const OF_THE_SERVER: &[Case] = &[
     (
-        "v5_3_3_4_9_receive_maximum_exceeded",
+        "v5_3_3_4_7_receive_maximum_exceeded",
         r#"b connect 5
         b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' }
         b < 50 { 0001 }
@@ -106,7 +106,7 @@ const OF_THE_SERVER: &[Case] = &[
         b closed"#,
     ),
     (
-        "v5_3_3_4_9_released_ids_do_not_count",
+        "v5_3_3_4_7_released_ids_do_not_count",
         r#"b connect 5
         b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' }
         b < 50 { 0001 }
@@ -117,7 +117,7 @@ const OF_THE_SERVER: &[Case] = &[
         b < 50 { 0003 }"#,
     ),
     (
-        "v5_3_3_4_9_repeated_ids_do_not_count",
+        "v5_3_3_4_7_repeated_ids_do_not_count",
         r#"b connect 5
         b > 34 { "%/t" 0001 {} 'x' } 34 { "%/t" 0002 {} 'x' } 3C { "%/t" 0001 {} 'x' }
         b < 50 { 0001 }
@@ -146,7 +146,7 @@ const OF_THE_SERVER: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v31_4_3_a_third_message_waits_in_one_write_with_its_release",
+        "v31_4_1_a_third_message_waits_in_one_write_with_its_release",
         r#"b connect 31
         b > 34 { "%/t" 0001 '1' } 34 { "%/t" 0002 '2' } 34 { "%/t" 0003 '3' } 62 { 0001 } 62 { 0002 } 32 { "%/t" 0004 '4' }
         b < 50 { 0001 }
@@ -377,7 +377,7 @@ fn v311_the_largest_message_reaches_5_0() {
 /// Thousands of messages for one client that acknowledges slowly: all arrive, in order, never more than its receive
 /// maximum at a time.
 #[test]
-fn v5_3_3_4_7_the_window_is_never_exceeded_and_the_queue_loses_nothing() {
+fn v5_3_3_4_9_the_window_is_never_exceeded_and_the_queue_loses_nothing() {
     const MESSAGES: u32 = 2_000;
     const WINDOW: usize = 7;
     let broker = Broker::start(&[]);

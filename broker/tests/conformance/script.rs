@@ -15,6 +15,9 @@
 //! a > 30 { "t" }       send bytes
 //! a < 40 { 0001 }      the next packet is exactly this; after `<*` it only has to begin so
 //! a <| D0 00 | 40 { 1 } the next packets are these, in any order
+//! a <? D0 00 | 40 { 1 } the next packet is one of these
+//! a offers 24 01       the CONNACK of `connect` has this property (5.0)
+//! a lacks 24           it has none of this identifier
 //! a sub t/# 1          SUBSCRIBE to one filter with packet id FFFE, granted; two digits are the options of 5.0
 //! a unsub t/#          UNSUBSCRIBE from one filter with packet id FFFD, of which there was a subscription
 //! a pub t 1 text       PUBLISH at a QoS, and its whole acknowledgement; `1r` with the retain flag
@@ -37,7 +40,7 @@
 
 use crate::support::{Broker, RAW_DEADLINE, Raw, Read, hex};
 use millrace_codec::vectors::wire;
-use millrace_codec::{Version, connect_level, frame_header};
+use millrace_codec::{Packet, PropertyBuf, Version, connect_level, decode, frame_header};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::thread;
@@ -189,6 +192,9 @@ impl Stage<'_> {
             ">" => self.send(who, &rest),
             "<" => self.receive(who, &rest, true),
             "<*" => self.receive(who, &rest, false),
+            "<?" => self.receive_one_of(who, &rest),
+            "offers" => self.offer(who, &rest, true),
+            "lacks" => self.offer(who, &rest, false),
             "<|" => self.receive_in_any_order(who, &rest),
             "sub" => self.subscribe(who, &rest),
             "unsub" => self.unsubscribe(who, &rest),
@@ -259,7 +265,8 @@ impl Stage<'_> {
         let (mut will, mut properties) = (String::new(), String::new());
         while let Some(word) = words.next() {
             match word {
-                "present" => present = 1,
+                // 3.1 has no place to say it.
+                "present" => present = u8::from(!protocol.contains("MQIsdp")),
                 "alive" => alive = words.next().expect("seconds").parse().expect("seconds"),
                 "keep" | "expiry" => {
                     let seconds: u32 = words.next().expect("seconds").parse().expect("seconds");
@@ -286,7 +293,10 @@ impl Stage<'_> {
             &format!(r#"10 {{ {protocol} {flags:02X} {alive:04X} {properties} "{id}" {will} }}"#),
         )?;
         match self.client(who).read(RAW_DEADLINE) {
-            Read::Packet(connack) if connack[0] == 0x20 && connack[2..4] == [present, 0] => Ok(()),
+            Read::Packet(connack) if connack[0] == 0x20 && connack[2..4] == [present, 0] => {
+                self.client(who).connack = connack;
+                Ok(())
+            }
             other => Err(format!("{other:02X?} is no CONNACK with session present {present}")),
         }
     }
@@ -297,7 +307,8 @@ impl Stage<'_> {
             text = text.replace(&format!("@{name}"), &hex(id).replace(' ', ""));
         }
         let bytes = wire(&text);
-        if bytes.first() == Some(&0x10) {
+        // A second CONNECT changes nothing about how the first one is answered.
+        if bytes.first() == Some(&0x10) && !self.clients.contains_key(&who) {
             let body = frame_header(&bytes).ok().flatten().map(|header| &bytes[header.header_len..]);
             let level = body.and_then(connect_level).and_then(version_of);
             self.client(who).version = level.unwrap_or(Version::V311);
@@ -345,6 +356,26 @@ impl Stage<'_> {
             expected.remove(at.ok_or_else(|| format!("came {}\nnot one of {text}", hex(&packet)))?);
         }
         Ok(())
+    }
+
+    fn receive_one_of(&mut self, who: char, text: &str) -> Result<(), String> {
+        let expected: Vec<Vec<u8>> = text.split('|').map(wire).collect();
+        let packet = self.packet(who, &expected[0])?;
+        let known = expected.contains(&packet);
+        known.then_some(()).ok_or_else(|| format!("came {}\nnot one of {text}", hex(&packet)))
+    }
+
+    /// Whether a property (identifier and value, or an identifier alone) is in the CONNACK.
+    fn offer(&mut self, who: char, text: &str, wanted: bool) -> Result<(), String> {
+        let connack = self.client(who).connack.clone();
+        let Ok(Packet::ConnAck(ack)) = decode(Version::V5, 0x20, &connack[2..]) else {
+            return Err(format!("no CONNACK: {}", hex(&connack)));
+        };
+        let has = ack.properties.iter().any(|property| {
+            let mut bytes = PropertyBuf::new();
+            bytes.push(property).is_ok_and(|()| bytes.as_properties().raw().starts_with(&wire(text)))
+        });
+        (has == wanted).then_some(()).ok_or_else(|| format!("in {}", hex(&connack)))
     }
 
     fn packet(&mut self, who: char, expected: &[u8]) -> Result<Vec<u8>, String> {

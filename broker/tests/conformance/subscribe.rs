@@ -70,7 +70,7 @@ const RESULTS: &[Case] = &[
     ("v5_4_7_3_1_empty_filter", "a connect 5\n a > 82 { 0001 {} \"\" 01 }\n a < E0 { 81 }\n a closed"),
     ("v311_4_7_1_2_hash_not_last", "a connect 311\n a > 82 { 0001 \"a/#/b\" 01 }\n a closed"),
     ("v311_4_7_1_3_plus_inside_a_level", "a connect 311\n a > 82 { 0001 \"+a\" 01 }\n a closed"),
-    ("v31_a_2_plus_inside_a_level", "a connect 31\n a > 82 { 0001 \"a+\" 01 }\n a closed"),
+    ("v31_a_plus_inside_a_level", "a connect 31\n a > 82 { 0001 \"a+\" 01 }\n a closed"),
     // A bad filter among good ones: none of them takes effect.
     (
         "v5_4_7_1_1_one_bad_filter_of_two",
@@ -145,7 +145,7 @@ fn results() {
 
 const MATCHES: &[Case] = &[
     (
-        "v5_4_7_1_2_hash_is_any_depth_and_the_parent",
+        "v5_4_7_1_1_hash_is_any_depth_and_the_parent",
         r#"a connect 5
         b connect 5
         a sub %/s/# 0
@@ -160,7 +160,7 @@ const MATCHES: &[Case] = &[
         a < 30 { "%/s/end" {} '5' }"#,
     ),
     (
-        "v5_4_7_1_3_plus_is_one_level_also_an_empty_one",
+        "v5_4_7_1_2_plus_is_one_level_also_an_empty_one",
         r#"a connect 5
         b connect 5
         a sub %/+/x 0

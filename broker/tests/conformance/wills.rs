@@ -140,7 +140,7 @@ const PUBLISHED: &[Case] = &[
         a closed"#,
     ),
     (
-        "v5_3_1_3_2_properties_and_qos",
+        "v5_3_1_3_10_properties_and_qos",
         r#"b connect 5
         c connect 311
         b sub %/w 2

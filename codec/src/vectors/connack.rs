@@ -4,7 +4,7 @@ use super::{ALL, MALFORMED, PROTOCOL, V3, V5, V31, V311, Vector, bad, ok, ok_as}
 
 pub(super) const TABLE: &[Vector] = &[
     ok(V3, "accepted", "3.1.1: 3.2", "20 { 00 00 }"),
-    ok(V311, "session present", "MQTT-3.2.2-3", "20 { 01 00 }"),
+    ok(V311, "session present", "3.1.1: MQTT-3.2.2-2", "20 { 01 00 }"),
     ok(V3, "unacceptable protocol version", "3.1.1: 3.2.2.3", "20 { 00 01 }"),
     ok(V3, "identifier rejected", "3.1.1: 3.2.2.3", "20 { 00 02 }"),
     ok(V3, "server unavailable", "3.1.1: 3.2.2.3", "20 { 00 03 }"),
