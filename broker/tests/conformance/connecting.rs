@@ -40,7 +40,7 @@ const LET_IN: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v5_3_1_2_9_password_without_user_name",
+        "v5_3_1_2_19_password_without_user_name",
         r#"+5 3.1.2-19 3.1.2.9
         a > 10 { "MQTT" 05 42 003C {} "%a" "secret" }
         a <* 20 11 00 00"#,

@@ -153,9 +153,14 @@ fn refuses(script: &str) -> bool {
     let lines: Vec<&str> = script.lines().map(str::trim).collect();
     lines.iter().enumerate().any(|(at, line)| match line.split_once(' ') {
         Some((_, action)) if action.starts_with("refused") => true,
-        Some((who, "closed")) => !lines[..at].iter().any(|before| {
-            before.strip_prefix(who).is_some_and(|before| before == " fin" || before.starts_with(" > E0"))
-        }),
+        Some((who, "closed")) => {
+            let said = |what: &str| {
+                lines[..at]
+                    .iter()
+                    .any(|line| line.strip_prefix(who).is_some_and(|line| line.starts_with(what)))
+            };
+            !said(" fin") && !(said(" > E0") && (said(" connect") || said(" > 10")))
+        }
         _ => false,
     })
 }

@@ -5,7 +5,8 @@ use crate::script::{Case, run_all};
 const PUBLISHED: &[Case] = &[
     (
         "v5_3_1_2_8_end_of_stream",
-        r#"b connect 5
+        r#"+5 3.1.2-8
+        b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
         a <* 20 11 00 00
@@ -34,7 +35,8 @@ const PUBLISHED: &[Case] = &[
     ),
     (
         "v5_3_1_2_8_keep_alive",
-        r#"b connect 5
+        r#"+5 3.1.2-8
+        b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 0001 {} "%a" {} "%/w" "gone" }
         a <* 20 11 00 00
@@ -43,7 +45,8 @@ const PUBLISHED: &[Case] = &[
     ),
     (
         "v5_3_1_2_8_malformed_packet",
-        r#"b connect 5
+        r#"+5 3.1.2-8
+        b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
         a <* 20 11 00 00
@@ -54,7 +57,8 @@ const PUBLISHED: &[Case] = &[
     ),
     (
         "v5_3_1_2_8_protocol_error",
-        r#"b connect 5
+        r#"+5 3.1.2-8
+        b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
         a <* 20 11 00 00
@@ -128,7 +132,8 @@ const PUBLISHED: &[Case] = &[
     // Connections still open when the broker stops end without DISCONNECT of their clients.
     (
         "v5_3_1_2_8_server_stops",
-        r#"b connect 5
+        r#"+5 3.1.2-8
+        b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
         a <* 20 11 00 00

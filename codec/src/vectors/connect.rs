@@ -231,7 +231,7 @@ pub(super) const TABLE: &[Vector] = &[
     bad(ALL, UnsupportedProtocolVersion, "bridge of 3.1", "3.1: 3.1", r#"10 { "MQIsdp" 83 02 003C "a" }"#),
     bad(ALL, MALFORMED, "empty", "3.1", "10 {}"),
     bad(V311, MALFORMED, "no client identifier field", "3.1.1: MQTT-3.1.3-3", r#"10 { "MQTT" 04 02 003C }"#),
-    bad(V5, MALFORMED, "no properties field", "MQTT-3.1.2-1", r#"10 { "MQTT" 05 02 003C }"#),
+    bad(V5, MALFORMED, "no properties field", "MQTT-2.2.2-1", r#"10 { "MQTT" 05 02 003C }"#),
     bad(
         V5,
         MALFORMED,
