@@ -4,11 +4,11 @@ use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::delivery::{Message, Stored};
 use crate::hook::{Room, Verdict, Who};
-use crate::session::Session;
+use crate::session::{Given, Session, Will};
 use crate::worker::close::Cause;
 use millrace_codec::{
-    ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode,
-    Version, Will, connect_level,
+    ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, QoS, ReasonCode,
+    Version, connect_level,
 };
 use millrace_kafka_sink::EventData;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +22,7 @@ impl Core {
         if let Some(connection) = self.connections.at_mut(index) {
             connection.version = connect.version;
         }
-        if let Err(reason) = self.judge(connect) {
+        if let Err(reason) = self.judge(index, connect) {
             return self.refuse(index, connect.version, reason);
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
@@ -39,7 +39,11 @@ impl Core {
             return Next::Hold;
         }
         self.take_over(client_id);
-        self.begin(index, connect, client_id, assigned.is_some());
+        let present = self.session_for(client_id, connect.clean_start);
+        if present.is_none() && !self.enter_session() {
+            return self.refuse(index, connect.version, ReasonCode::QuotaExceeded);
+        }
+        self.begin(index, connect, client_id, assigned.is_some(), present);
         // A record too large for its hook does not keep a client out.
         self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
         Next::Go
@@ -54,16 +58,20 @@ impl Core {
         if self.hooks.room(taken, self.now, who, end) == Room::Full {
             return false;
         }
-        let Some(Will { topic, payload, qos, .. }) = connect.will else { return true };
+        let Some(millrace_codec::Will { topic, payload, qos, .. }) = connect.will else { return true };
         let will = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
         let taken = self.hooks.taken(&will);
         self.hooks.room(taken, self.now, who, will) != Room::Full
     }
 
     /// What a CONNECT may ask for.
-    fn judge(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    fn judge(&self, index: u32, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let limits = &self.shared.limits;
         let id = connect.client_id;
+        let arrived = self.connections.at(index).and_then(|connection| connection.arrived.as_ref());
+        if arrived.is_some_and(|arrived| !arrived.versions.contains(connect.version)) {
+            return Err(ReasonCode::UnsupportedProtocolVersion);
+        }
         if self.stop.is_some() {
             return Err(ReasonCode::ServerUnavailable);
         }
@@ -81,12 +89,16 @@ impl Core {
             Version::V311 if id.is_empty() && !connect.clean_start => {
                 return Err(ReasonCode::ClientIdentifierNotValid);
             }
+            _ if id.is_empty() && !limits.zero_length_client_id => {
+                return Err(ReasonCode::ClientIdentifierNotValid);
+            }
             _ => {}
         }
         if id.len() > usize::from(limits.max_client_id_bytes) {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         match &connect.will {
+            Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
             Some(will) if will.retain && connect.version == Version::V5 => {
                 Err(ReasonCode::RetainNotSupported)
             }
@@ -180,23 +192,41 @@ impl Core {
         }
     }
 
-    fn begin(&mut self, index: u32, connect: &Connect<'_>, client_id: &str, assigned: bool) {
+    /// Lets a client in: its session begins, or goes on if it is `present`.
+    fn begin(
+        &mut self,
+        index: u32,
+        connect: &Connect<'_>,
+        client_id: &str,
+        assigned: bool,
+        present: Option<u32>,
+    ) {
         let limits = &self.shared.limits;
         let properties = &connect.properties;
         let send_limit = match connect.version {
             Version::V5 => properties.receive_maximum().unwrap_or(u16::MAX).min(limits.max_inflight),
             _ => limits.max_inflight,
         };
-        let mut session =
-            Session::new(client_id, connect.username, connect.version, limits.receive_maximum, send_limit);
+        let aliases = properties.topic_alias_maximum().unwrap_or_default().min(limits.topic_alias_maximum);
+        let (username, version, receive_limit) = (connect.username, connect.version, limits.receive_maximum);
+        let position = match present {
+            Some(position) => position,
+            None => self.add_session(Session::new(client_id, username, version, receive_limit, send_limit)),
+        };
+        let expiry_s = self.expiry(connect);
+        let Some(session) = self.sessions.at_mut(position) else { return };
+        if present.is_some() {
+            session.resume(username, version, receive_limit, send_limit);
+        }
         session.connection = index;
         session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
-        session.expires_at_once = properties.session_expiry_interval().unwrap_or_default() == 0;
+        session.expiry_s = expiry_s;
         session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
+        if aliases > 0 {
+            session.extra().given = Given::new(aliases);
+        }
         let keep_alive = self.keep_alive(connect);
         let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
-        let position = self.sessions.insert(session).index;
-        self.clients.insert(client_id, position);
         self.counters.connected += 1;
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.phase = Phase::Open;
@@ -208,11 +238,25 @@ impl Core {
             self.arm(index, deadline_ms);
         }
         let accepted = ConnAck {
-            session_present: false,
+            // 3.1 has no such flag.
+            session_present: present.is_some() && version != Version::V31,
             reason: ReasonCode::Success,
             properties: acknowledgement.as_properties(),
         };
-        self.reply(index, connect.version, &Packet::ConnAck(accepted));
+        self.reply(index, version, &Packet::ConnAck(accepted));
+        if present.is_some() {
+            self.pump(index);
+        }
+    }
+
+    /// Seconds that the session of this client outlives its connection [MQTT-3.1.2-23].
+    fn expiry(&self, connect: &Connect<'_>) -> u32 {
+        let max = self.shared.limits.session_expiry_max;
+        match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval().unwrap_or_default().min(max),
+            _ if connect.clean_start => 0,
+            _ => max,
+        }
     }
 
     /// What the CONNACK of a 5.0 client says about this server.
@@ -232,32 +276,48 @@ impl Core {
             // Fails only for texts over 65,535 bytes.
             let _ = said.push(property);
         };
-        if connect.properties.session_expiry_interval().is_some_and(|asked| asked > 0) {
-            // Sessions end with their connection.
-            say(Property::SessionExpiryInterval(0));
+        let expiry_s = self.expiry(connect);
+        if connect.properties.session_expiry_interval().unwrap_or_default() != expiry_s {
+            say(Property::SessionExpiryInterval(expiry_s));
         }
         if limits.receive_maximum < u16::MAX {
             say(Property::ReceiveMaximum(limits.receive_maximum));
+        }
+        if limits.max_qos < QoS::ExactlyOnce {
+            say(Property::MaximumQoS(limits.max_qos));
         }
         say(Property::RetainAvailable(false));
         say(Property::MaximumPacketSize(limits.max_packet_size));
         if assigned {
             say(Property::AssignedClientIdentifier(client_id));
         }
-        say(Property::SubscriptionIdentifierAvailable(false));
+        if limits.topic_alias_maximum > 0 {
+            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        }
+        if !limits.wildcard_available {
+            say(Property::WildcardSubscriptionAvailable(false));
+        }
+        if !limits.subscription_ids_available {
+            say(Property::SubscriptionIdentifierAvailable(false));
+        }
         say(Property::SharedSubscriptionAvailable(false));
         if keep_alive != connect.keep_alive {
             say(Property::ServerKeepAlive(keep_alive));
+        }
+        if connect.properties.request_response_information() == Some(true)
+            && let Some(information) = &self.shared.response_information
+        {
+            say(Property::ResponseInformation(&information.replace("%c", client_id)));
         }
         said
     }
 }
 
 /// A will as it will be published: without what only concerns its publishing.
-fn keep_will(will: &Will<'_>, client_id: &str) -> Stored {
+fn keep_will(will: &millrace_codec::Will<'_>, client_id: &str) -> Will {
     let mut properties = PropertyBuf::new();
     properties.push_where(will.properties, |id| id != PropertyId::WillDelayInterval);
-    Stored::new(&Message {
+    let message = Message {
         topic: will.topic,
         from: client_id,
         properties: properties.as_properties().raw(),
@@ -265,5 +325,8 @@ fn keep_will(will: &Will<'_>, client_id: &str) -> Stored {
         qos: will.qos,
         retain: will.retain,
         verdict: Verdict::default(),
-    })
+    };
+    let delay_s = will.properties.will_delay_interval().unwrap_or_default();
+    // Its expiry counts from when it is published, as it stands there.
+    Will { message: Stored::new(&message, 0), delay_s }
 }
