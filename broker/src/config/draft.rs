@@ -310,6 +310,8 @@ fn blank() -> Config {
             subscription_ids_available: false,
             max_topic_levels: 0,
             max_user_properties: 0,
+            check_payload_format: false,
+            reason_strings: false,
             held_bytes: 0,
             write_timeout: Duration::ZERO,
         },

@@ -166,6 +166,10 @@ pub struct Limits {
     pub max_topic_levels: u16,
     /// User properties of one packet.
     pub max_user_properties: u16,
+    /// Payloads that say they are text must be UTF-8 (5.0, 3.3.2.3.2).
+    pub check_payload_format: bool,
+    /// Refusals carry a reason string (5.0, 3.2.2.3.9).
+    pub reason_strings: bool,
     /// Bytes read ahead of one connection that is paused.
     pub held_bytes: u32,
     /// How long a client may take nothing while data waits for it.

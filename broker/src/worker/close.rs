@@ -9,6 +9,9 @@ use millrace_codec::{
 /// How long the last bytes to a client may take.
 const LINGER_MS: u64 = 1_000;
 
+/// More than a DISCONNECT has beside its reason string.
+const DISCONNECT_BYTES: usize = 16;
+
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -90,6 +93,7 @@ impl Core {
     pub(super) fn close(&mut self, index: u32, cause: Cause) {
         let Some(connection) = self.connections.at(index) else { return };
         let (phase, version, session) = (connection.phase, connection.version, connection.session);
+        let takes = self.sessions.at(session).map_or(u32::MAX, |session| session.packet_bytes_max);
         if phase == Phase::Open {
             self.leave_session(session, cause);
         }
@@ -108,6 +112,12 @@ impl Core {
                 reason = ReasonCode::UseAnotherServer;
                 // Fails only for texts over 65,535 bytes.
                 let _ = said.push(Property::ServerReference(reference));
+            }
+            if let Cause::Illegal(error) = cause
+                && self.shared.limits.reason_strings
+                && takes as usize > error.what.len() + DISCONNECT_BYTES
+            {
+                let _ = said.push(Property::ReasonString(error.what)); // [MQTT-3.14.2-3]
             }
             // Fails only for packets over 256 MB.
             let _ = Packet::Disconnect(Disconnect { reason, properties: said.as_properties() })

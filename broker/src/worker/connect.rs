@@ -6,9 +6,10 @@ use crate::delivery::{Message, Stored};
 use crate::hook::{Room, Verdict, Who};
 use crate::session::{Given, Session, Will};
 use crate::worker::close::Cause;
+use crate::worker::publish::is_text_as_said;
 use millrace_codec::{
-    ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, QoS, ReasonCode,
-    Version, connect_level,
+    ConnAck, Connect, Error, Guilt, Packet, Property, PropertyBuf, PropertyId, QoS, ReasonCode, Version,
+    connect_level,
 };
 use millrace_kafka_sink::EventData;
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,7 +24,7 @@ impl Core {
             connection.version = connect.version;
         }
         if let Err(reason) = self.judge(index, connect) {
-            return self.refuse(index, connect.version, reason);
+            return self.refuse(index, connect.version, reason, None);
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
@@ -41,12 +42,16 @@ impl Core {
         self.take_over(client_id);
         let present = self.session_for(client_id, connect.clean_start);
         if present.is_none() && !self.enter_session() {
-            return self.refuse(index, connect.version, ReasonCode::QuotaExceeded);
+            return self.refuse(
+                index,
+                connect.version,
+                ReasonCode::QuotaExceeded,
+                Some("as many sessions as max_sessions allows"),
+            );
         }
-        self.begin(index, connect, client_id, assigned.is_some(), present);
         // A record too large for its hook does not keep a client out.
         self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
-        Next::Go
+        self.begin(index, connect, client_id, assigned.is_some(), present)
     }
 
     /// Whether there is room for what the end of this connection will record. Nobody can be made to wait then, so
@@ -98,6 +103,9 @@ impl Core {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         match &connect.will {
+            Some(will) if limits.check_payload_format && !is_text_as_said(will.properties, will.payload) => {
+                Err(ReasonCode::PayloadFormatInvalid)
+            }
             Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
             Some(will) if will.retain && connect.version == Version::V5 => {
                 Err(ReasonCode::RetainNotSupported)
@@ -116,10 +124,18 @@ impl Core {
 
     /// Answers with a refusal and closes [MQTT-3.2.2-7]; for what 3.x has no code, without an answer
     /// [MQTT-3.2.2-6 of 3.1.1].
-    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode) -> Next {
+    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode, what: Option<&str>) -> Next {
         self.counters.refused += 1;
         if version == Version::V5 || reason.connect_return_code().is_some() {
-            let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
+            let mut said = PropertyBuf::new();
+            if let Some(what) = what
+                && self.shared.limits.reason_strings
+                && version == Version::V5
+            {
+                // Fails only for texts over 65,535 bytes. What the client takes is not known if it could not be read.
+                let _ = said.push(Property::ReasonString(what));
+            }
+            let refusal = ConnAck { session_present: false, reason, properties: said.as_properties() };
             self.reply(index, version, &Packet::ConnAck(refusal));
         }
         self.linger(index);
@@ -133,20 +149,37 @@ impl Core {
         let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
         if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
-            return self.refuse(index, version, error.reason);
+            return self.refuse(index, version, error.reason, Some(error.what));
         }
         self.linger(index);
         Next::Gone
     }
 
-    /// Appends a packet to what is written to this connection.
-    pub(super) fn reply(&mut self, index: u32, version: Version, packet: &Packet<'_>) {
-        let Some(connection) = self.connections.at_mut(index) else { return };
+    /// Appends a packet to what is written to this connection. `false`: it is larger than the client takes, and so is
+    /// not sent [MQTT-3.1.2-24].
+    pub(super) fn reply(&mut self, index: u32, version: Version, packet: &Packet<'_>) -> bool {
+        let limit = self.session_id(index).and_then(|id| self.sessions.at(id.index));
+        let limit = limit.map_or(u32::MAX, |session| session.packet_bytes_max) as usize;
+        let Some(connection) = self.connections.at_mut(index) else { return true };
         let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+        let start = out.len();
         if let Err(error) = packet.encode(version, out) {
             // Our own replies are small and have a form in every version that gets them.
             tracing::error!(%error, "a reply could not be encoded");
         }
+        let fits = out.len() - start <= limit;
+        if !fits {
+            out.truncate(start);
+        }
+        fits
+    }
+
+    /// Answers a packet that cannot do without its answer.
+    pub(super) fn answer_or_close(&mut self, index: u32, version: Version, packet: &Packet<'_>) -> Next {
+        if self.reply(index, version, packet) {
+            return Next::Go;
+        }
+        self.illegal(index, Error::too_large("a packet whose answer is larger than the client takes"))
     }
 
     /// A name for a client without one, whose home is this core.
@@ -200,7 +233,7 @@ impl Core {
         client_id: &str,
         assigned: bool,
         present: Option<u32>,
-    ) {
+    ) -> Next {
         let limits = &self.shared.limits;
         let properties = &connect.properties;
         let send_limit = match connect.version {
@@ -214,7 +247,7 @@ impl Core {
             None => self.add_session(Session::new(client_id, username, version, receive_limit, send_limit)),
         };
         let expiry_s = self.expiry(connect);
-        let Some(session) = self.sessions.at_mut(position) else { return };
+        let Some(session) = self.sessions.at_mut(position) else { return Next::Gone };
         if present.is_some() {
             session.resume(username, version, receive_limit, send_limit);
         }
@@ -228,7 +261,7 @@ impl Core {
         let keep_alive = self.keep_alive(connect);
         let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
         self.counters.connected += 1;
-        let Some(connection) = self.connections.at_mut(index) else { return };
+        let Some(connection) = self.connections.at_mut(index) else { return Next::Gone };
         connection.phase = Phase::Open;
         connection.session = position;
         connection.arrived = None;
@@ -243,10 +276,11 @@ impl Core {
             reason: ReasonCode::Success,
             properties: acknowledgement.as_properties(),
         };
-        self.reply(index, version, &Packet::ConnAck(accepted));
-        if present.is_some() {
+        let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
+        if next == Next::Go && present.is_some() {
             self.pump(index);
         }
+        next
     }
 
     /// Seconds that the session of this client outlives its connection [MQTT-3.1.2-23].

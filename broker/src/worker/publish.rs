@@ -6,7 +6,9 @@ use super::{Core, Next, SlotId};
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Room, Who};
 use crate::session::Arrival;
-use millrace_codec::{Error, PacketType, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version};
+use millrace_codec::{
+    Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
+};
 use millrace_kafka_sink::{AckToken, EventData};
 use millrace_router::CoreSet;
 
@@ -137,6 +139,15 @@ impl Core {
                 // 3.x knows no such limit: the client waits until acknowledgements have gone out.
                 Arrival::OverLimit => return Err(Ok(Next::Hold)),
             }
+        }
+        if self.shared.limits.check_payload_format && !is_text_as_said(publish.properties, publish.payload) {
+            let reason = ReasonCode::PayloadFormatInvalid;
+            return match publish.qos {
+                QoS::AtMostOnce => {
+                    Err(Err(Error::protocol_as(reason, "a payload that is not the text it is said to be")))
+                }
+                _ => Ok(Way::Answer(reason)),
+            };
         }
         if publish.topic.starts_with(RESERVED) {
             let refusal =
@@ -299,6 +310,11 @@ impl Core {
         self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
         self.route(cores, &message, Matches::Unknown);
     }
+}
+
+/// Whether a payload is UTF-8 if its format indicator says so (5.0, 3.3.2.3.2).
+pub(super) fn is_text_as_said(properties: Properties<'_>, payload: &[u8]) -> bool {
+    properties.payload_format_indicator() != Some(true) || std::str::from_utf8(payload).is_ok()
 }
 
 fn event_of<'a>(publish: &Publish<'a>) -> EventData<'a> {

@@ -54,8 +54,7 @@ impl Core {
             .map(|(text, options)| self.grant(id, version, text, options, subscription_id))
             .collect();
         let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
-        self.reply(index, version, &Packet::SubAck(answer));
-        Next::Go
+        self.answer_or_close(index, version, &Packet::SubAck(answer))
     }
 
     /// Whether there is room for the record of each filter. Together they may exceed it, by one packet's filters.
@@ -143,8 +142,7 @@ impl Core {
         let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
         let answer =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Default::default(), codes: &codes };
-        self.reply(index, version, &Packet::UnsubAck(answer));
-        Next::Go
+        self.answer_or_close(index, version, &Packet::UnsubAck(answer))
     }
 
     fn revoke(&mut self, id: SlotId, text: &str) -> ReasonCode {

@@ -87,7 +87,8 @@ const GIVEN: &[Case] = &[
         b pub %/t 1 1
         a < 32 { "%/t" @1 { 23 0001 } '1' }
         a > 40 { @1 }
-        a rst
+        a > E0 00
+        a closed
         a > 10 { "MQTT" 05 00 003C { 11 0000003C 22 0005 } "%a" }
         a resumed
         b pub %/t 1 2

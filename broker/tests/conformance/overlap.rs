@@ -60,7 +60,8 @@ const ONE: &[Case] = &[
         a < 90 { 0001 {} 01 }
         a > 82 { 0002 { 0B 02 } "%/u" 01 }
         a < 90 { 0002 {} 01 }
-        a rst
+        a > E0 00
+        a closed
         b connect 5
         b pub %/t 1 x
         b pub %/u 1 y

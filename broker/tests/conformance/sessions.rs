@@ -9,12 +9,20 @@ const KEPT: &[Case] = &[
         r#"a > 10 { "MQTT" 04 00 003C "%a" }
         a accepted
         a sub %/# 2
-        a rst
+        a > E0 00
+        a closed
+        # On the same core: what it has got, the session of a has got.
+        c connect 311
+        c sub %/# 0
         b connect 311
         b pub %/1 1 one
         b pub %/2 2 two
         b pub %/0 0 never
         b pub %/1 1 three
+        c < 30 { "%/1" 'one' }
+        c < 30 { "%/2" 'two' }
+        c < 30 { "%/0" 'never' }
+        c < 30 { "%/1" 'three' }
         a > 10 { "MQTT" 04 00 003C "%a" }
         a resumed
         a < 32 { "%/1" @1 'one' }
@@ -60,7 +68,8 @@ const KEPT: &[Case] = &[
         r#"a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
         a accepted
         a sub %/t 1
-        a rst
+        a > E0 00
+        a closed
         a > 10 { "MQTT" 05 02 003C { 11 0000003C } "%a" }
         a accepted
         b connect 5
@@ -129,7 +138,8 @@ const KEPT: &[Case] = &[
         a < 32 { "%/4" @4 {} 'four' }
         a > 50 { @2 } 40 { @4 }
         a < 62 { @2 }
-        a rst
+        a > E0 00
+        a closed
         b pub %/5 1 five
         a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
         a resumed
@@ -140,7 +150,8 @@ const KEPT: &[Case] = &[
         a > 40 { @1 } 70 { @2 } 50 { @3 } 40 { @5 }
         a < 62 { @3 }
         a > 70 { @3 }
-        a rst
+        a > E0 00
+        a closed
         a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
         a resumed
         a quiet"#,
@@ -157,12 +168,14 @@ const KEPT: &[Case] = &[
         a < 34 { "%/2" @2 'two' }
         a > 50 { @2 }
         a < 62 { @2 }
-        a rst
+        a > E0 00
+        a closed
         a > 10 { "MQTT" 04 00 003C "%a" }
         a resumed
         a < 3A { "%/1" @1 'one' }
         a < 62 { @2 }
-        a rst
+        a > E0 00
+        a closed
         a > 10 { "MQTT" 04 00 003C "%a" }
         a resumed
         a < 3A { "%/1" @1 'one' }
@@ -180,7 +193,8 @@ const KEPT: &[Case] = &[
         b pub %/t 1 2
         a < 32 { "%/t" @1 {} '1' }
         a < 32 { "%/t" @2 {} '2' }
-        a rst
+        a > E0 00
+        a closed
         b pub %/t 1 3
         a > 10 { "MQTT" 05 00 003C { 11 0000003C 21 0001 } "%a" }
         a resumed
@@ -201,7 +215,8 @@ const KEPT: &[Case] = &[
         b > 34 { "%/t" 0005 {} 'x' }
         b < 50 { 0005 }
         a < 34 { "%/t" @1 {} 'x' }
-        b rst
+        b > E0 00
+        b closed
         b > 10 { "MQTT" 05 00 003C { 11 0000003C } "%b" }
         b resumed
         b > 3C { "%/t" 0005 {} 'x' }
@@ -238,7 +253,8 @@ const KEPT: &[Case] = &[
         b > 32 { "%/t" 0001 {} 78*100 }
         b < 40 { 0001 }
         a < 32 { "%/t" @1 {} 78*100 }
-        a rst
+        a > E0 00
+        a closed
         b > 32 { "%/t" 0001 {} 78*100 } 32 { "%/t" 0002 {} 'x' }
         b < 40 { 0001 }
         b < 40 { 0002 }
@@ -252,7 +268,8 @@ const KEPT: &[Case] = &[
         r#"a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
         a accepted
         a sub %/t 1
-        a rst
+        a > E0 00
+        a closed
         b connect 5
         b > 32 { "%/t" 0001 { 02 00000001 } 'gone' } 32 { "%/t" 0002 { 02 00000064 } 'here' }
         b < 40 { 0001 }
@@ -308,12 +325,20 @@ const QUEUES: &[Case] = &[(
     r#"a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
     a accepted
     a sub %/t 1
-    a rst
+    a > E0 00
+    a closed
+    # On the same core: what it has got, the session of a has got.
+    c connect 5
+    c sub %/t 0
     b connect 5
     b pub %/t 1 1
     b pub %/t 0 2
     b pub %/t 1 3
     b pub %/t 0 4
+    c < 30 { "%/t" {} '1' }
+    c < 30 { "%/t" {} '2' }
+    c < 30 { "%/t" {} '3' }
+    c < 30 { "%/t" {} '4' }
     a > 10 { "MQTT" 05 00 003C { 11 0000003C } "%a" }
     a resumed
     a < 30 { "%/t" {} '2' }

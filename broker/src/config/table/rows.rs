@@ -518,6 +518,24 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "check_payload_format",
+        kind: Kind::Flag,
+        preset: Preset::Value("false"),
+        text: "Whether a 5.0 payload that says it is text is looked at, and refused if it is not UTF-8 \
+               (0x99).",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.check_payload_format)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "reason_strings",
+        kind: Kind::Flag,
+        preset: Preset::Value("false"),
+        text: "Whether 5.0 clients that are refused or closed are told why in words, beside the reason \
+               code.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.reason_strings)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "held_bytes",
         kind: size(KIB, 16 * MIB),
         preset: Preset::Value("16KiB"),

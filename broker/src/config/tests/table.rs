@@ -72,6 +72,8 @@ fn defaults() {
             subscription_ids_available: true,
             max_topic_levels: 64,
             max_user_properties: 64,
+            check_payload_format: false,
+            reason_strings: false,
             held_bytes: 16 << 10,
             write_timeout: Duration::from_secs(60),
         }
@@ -150,7 +152,9 @@ fn every_key_has_a_field_of_its_own() {
     let mut results = Vec::new();
     for setting in SETTINGS {
         let value = match (setting.kind, setting.key) {
-            (Kind::Flag, "create_topics" | "queue_qos0") => "true",
+            (Kind::Flag, "create_topics" | "queue_qos0" | "check_payload_format" | "reason_strings") => {
+                "true"
+            }
             (Kind::Time { .. }, "linger") => "7s",
             (Kind::Flag, _) => "false",
             (Kind::Number { .. }, "max_qos") => "1",
