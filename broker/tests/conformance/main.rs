@@ -7,6 +7,7 @@ mod support;
 
 mod script;
 
+mod aliases;
 mod connect;
 mod connecting;
 mod coverage;
@@ -15,9 +16,11 @@ mod expiry;
 mod flow;
 mod flow5;
 mod forwarded;
+mod kept;
 mod limits;
 mod offers;
 mod ordering;
+mod overlap;
 mod publish;
 mod retained;
 mod sessions;

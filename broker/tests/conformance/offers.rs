@@ -8,7 +8,7 @@ const QOS_1: &[Case] = &[
         "+5 3.2.2-9 3.2.2-10 3.2.2-12 3.2.2.3.4
         -5 3.2.2-10
         a connect 5 will %/w 1 gone
-        a offers 24 01
+        a has 24 01
         a > 82 { 0001 {} \"%/t\" 02 }
         a < 90 { 0001 {} 01 }
         b connect 5
@@ -38,7 +38,7 @@ const QOS_0: &[Case] = &[
     (
         "v5_3_2_2_9_it_says_so_with_0",
         "a connect 5
-        a offers 24 00
+        a has 24 00
         a > 82 { 0001 {} \"%/t\" 02 }
         a < 90 { 0001 {} 00 }
         a pub %/t 0 x
@@ -75,7 +75,7 @@ fn everything() {
 const NOT_RETAINED: &[Case] = &[
     (
         "v5_3_2_2_14_a_message",
-        "-5 3.2.2-14\n a connect 5\n a offers 25 00\n a > 31 { \"%/t\" {} 'x' }\n a refused 9A",
+        "-5 3.2.2-14\n a connect 5\n a has 25 00\n a > 31 { \"%/t\" {} 'x' }\n a refused 9A",
     ),
     (
         "v5_3_2_2_13_a_will",
@@ -108,7 +108,7 @@ const NO_WILDCARDS: &[Case] = &[
         "v5_3_2_2_3_11_each_filter_is_judged",
         "-5 3.2.2.3.11
         a connect 5
-        a offers 28 00
+        a has 28 00
         a > 82 { 0001 {} \"%/+\" 00 \"%/t\" 01 \"%/#\" 02 }
         a < 90 { 0001 {} A201A2 }",
     ),
@@ -130,7 +130,7 @@ const NOT_SHARED: &[Case] = &[(
     "v5_3_2_2_3_13_each_filter_is_judged",
     "-5 3.2.2.3.13
     a connect 5
-    a offers 2A 00
+    a has 2A 00
     a > 82 { 0001 {} \"$share/g/%/t\" 00 \"%/t\" 01 }
     a < 90 { 0001 {} 9E01 }",
 )];
@@ -144,7 +144,7 @@ const NO_IDENTIFIERS: &[Case] = &[(
     "v5_3_2_2_3_12_the_packet_is_refused",
     "-5 3.2.2.3.12
     a connect 5
-    a offers 29 00
+    a has 29 00
     a > 82 { 0001 { 0B 01 } \"%/t\" 00 }
     a refused A1",
 )];
@@ -157,7 +157,7 @@ fn no_subscription_identifiers() {
 const SIZES: &[Case] = &[
     (
         "v5_3_2_2_3_3_receive_maximum",
-        "+5 3.2.2.3.3\n a connect 5\n a offers 21 0003\n a offers 27 00000200\n a offers 13 001E",
+        "+5 3.2.2.3.3\n a connect 5\n a has 21 0003\n a has 27 00000200\n a has 13 001E",
     ),
     (
         "v5_3_2_2_15_packet_too_large",

@@ -15,9 +15,11 @@
 //! a > 30 { "t" }       send bytes
 //! a < 40 { 0001 }      the next packet is exactly this; after `<*` it only has to begin so
 //! a <| D0 00 | 40 { 1 } the next packets are these, in any order
-//! a <? D0 00 | 40 { 1 } the next packet is one of these
-//! a offers 24 01       the CONNACK of `connect` has this property (5.0)
+//! a <one of D0 00 | 40 { 1 } the next packet is one of these
+//! a has 24 01          the last packet, or the CONNACK of `connect`, has this property (5.0)
 //! a lacks 24           it has none of this identifier
+//! a accepted           CONNACK, success, session present 0, whatever its properties
+//! a resumed            the same with session present 1
 //! a sub t/# 1          SUBSCRIBE to one filter with packet id FFFE, granted; two digits are the options of 5.0
 //! a unsub t/#          UNSUBSCRIBE from one filter with packet id FFFD, of which there was a subscription
 //! a pub t 1 text       PUBLISH at a QoS, and its whole acknowledgement; `1r` with the retain flag
@@ -27,7 +29,7 @@
 //! a closed             the broker closes the connection, and says nothing before
 //! a bye                DISCONNECT, and the broker closes
 //! a fin / a rst        end of our side; reset
-//! wait 300ms           the only way to sleep: for `run_slowly` only
+//! wait 300ms / 2s      cases that wait belong into `run_slowly`
 //! broker stop          SIGTERM; the last line in which the broker lives
 //! ```
 //! In all of it `%a` … `%z` stand for client ids that no other run of the case has (`A` is the client of `a` on another
@@ -104,7 +106,7 @@ pub fn run_all(settings: &[&str], cases: &[Case]) {
     let mut broker = start(settings);
     let mut failures = String::new();
     for ((name, script), play) in plays(cases) {
-        if let Err(failure) = run(&mut broker, script, play) {
+        if let Err(failure) = run_one(&mut broker, script, play) {
             failures.push_str(&format!("\n{name} ({:?} {}): {failure}", play.placement, play.version));
         }
     }
@@ -133,8 +135,13 @@ pub fn run_slowly(settings: &[&str], cases: &[Case]) {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// Runs one script that names its versions, once.
+pub fn run(broker: &mut Broker, number: usize, script: &str, placement: Placement) -> Result<(), String> {
+    run_one(broker, script, Play { number, placement, version: "" })
+}
+
 /// Runs one case; a broker that it stops is started again.
-fn run(broker: &mut Broker, script: &str, play: Play) -> Result<(), String> {
+fn run_one(broker: &mut Broker, script: &str, play: Play) -> Result<(), String> {
     let stops = script.lines().any(|line| line.trim() == STOP);
     if stops && foreign().is_some() {
         return Ok(());
@@ -163,6 +170,8 @@ fn version_of(level: u8) -> Option<Version> {
 struct Stage<'a> {
     broker: &'a Broker,
     clients: BTreeMap<char, Raw>,
+    /// What each has received last.
+    last: BTreeMap<char, Vec<u8>>,
     /// Names of packet ids, with the client that received them.
     ids: BTreeMap<char, (char, [u8; 2])>,
     play: Play,
@@ -173,7 +182,7 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn new(broker: &Broker, play: Play) -> Stage<'_> {
         let table = foreign().map(|_| format!("p{}", broker.pid())).unwrap_or_default();
-        Stage { broker, clients: BTreeMap::new(), ids: BTreeMap::new(), play, table }
+        Stage { broker, clients: BTreeMap::new(), last: BTreeMap::new(), ids: BTreeMap::new(), play, table }
     }
 
     fn lines(mut self, script: &str) -> Result<(), String> {
@@ -200,9 +209,11 @@ impl Stage<'_> {
             ">" => self.send(who, &rest),
             "<" => self.receive(who, &rest, true),
             "<*" => self.receive(who, &rest, false),
-            "<?" => self.receive_one_of(who, &rest),
-            "offers" => self.offer(who, &rest, true),
-            "lacks" => self.offer(who, &rest, false),
+            "<one" => self.receive_one_of(who, rest.trim_start_matches("of ")),
+            "accepted" => self.accepted(who, 0),
+            "resumed" => self.accepted(who, 1),
+            "has" => self.property(who, &rest, true),
+            "lacks" => self.property(who, &rest, false),
             "<|" => self.receive_in_any_order(who, &rest),
             "sub" => self.subscribe(who, &rest),
             "unsub" => self.unsubscribe(who, &rest),
@@ -303,13 +314,13 @@ impl Stage<'_> {
             who,
             &format!(r#"10 {{ {protocol} {flags:02X} {alive:04X} {properties} "{id}" {will} }}"#),
         )?;
-        match self.client(who).read(RAW_DEADLINE) {
-            Read::Packet(connack) if connack[0] == 0x20 && connack[2..4] == [present, 0] => {
-                self.client(who).connack = connack;
-                Ok(())
-            }
-            other => Err(format!("{other:02X?} is no CONNACK with session present {present}")),
-        }
+        self.accepted(who, present)
+    }
+
+    fn accepted(&mut self, who: char, present: u8) -> Result<(), String> {
+        let packet = self.packet(who, &[0x20])?;
+        let accepted = packet[0] == 0x20 && packet[2..4] == [present, 0];
+        accepted.then_some(()).ok_or_else(|| format!("{} has not session present {present}", hex(&packet)))
     }
 
     fn send(&mut self, who: char, text: &str) -> Result<(), String> {
@@ -328,6 +339,28 @@ impl Stage<'_> {
     }
 
     fn receive(&mut self, who: char, text: &str, whole: bool) -> Result<(), String> {
+        let packet = match self.client(who).read(RAW_DEADLINE) {
+            Read::Packet(packet) => packet,
+            other => return Err(format!("{other:?}")),
+        };
+        self.last.insert(who, packet.clone());
+        self.compare(who, &packet, text, whole)
+    }
+
+    fn receive_one_of(&mut self, who: char, texts: &str) -> Result<(), String> {
+        let packet = self.packet(who, &[])?;
+        let mut failures = String::new();
+        for text in texts.split(" | ") {
+            match self.compare(who, &packet, text, true) {
+                Ok(()) => return Ok(()),
+                Err(failure) => failures.push_str(&failure),
+            }
+        }
+        Err(failures)
+    }
+
+    /// Holds a packet against a text, and keeps the packet id that it gives a name to.
+    fn compare(&mut self, who: char, packet: &[u8], text: &str, whole: bool) -> Result<(), String> {
         let mut text = text.to_owned();
         let mut new = None;
         if let Some(at) = text.find('@') {
@@ -340,23 +373,29 @@ impl Stage<'_> {
         }
         let counting = text.find('~').map(|at| wire(&text[at + 1..at + 9]));
         let mut expected = wire(&text.replace('~', ""));
-        let packet = self.packet(who, &expected)?;
         if let Some(most) = counting {
             let at = expected.windows(4).position(|bytes| bytes == most).expect("four bytes after ~");
             if let Some(came) = packet.get(at..at + 4).filter(|came| about(&most).contains(&number(came))) {
                 expected[at..at + 4].copy_from_slice(came);
             }
         }
-        if let Some(name) = new {
+        if new.is_some() {
             let at = expected.windows(2).position(|bytes| bytes == UNKNOWN).expect("put in above");
             let id = packet.get(at..at + 2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
             let id = id.filter(|id| *id != [0, 0] && !self.ids.values().any(|known| *known == (who, *id)));
-            let id = id.ok_or_else(|| format!("no fresh packet id in {}", hex(&packet)))?;
+            let id = id.ok_or_else(|| format!("no fresh packet id in {}", hex(packet)))?;
             expected[at..at + 2].copy_from_slice(&id);
-            self.ids.insert(name, (who, id));
         }
-        let same = if whole { packet == expected } else { packet.starts_with(&expected) };
-        same.then_some(()).ok_or_else(|| format!("came {}\nnot {}", hex(&packet), hex(&expected)))
+        let same = if whole { *packet == *expected } else { packet.starts_with(&expected) };
+        if !same {
+            return Err(format!("came {}\nnot {}", hex(packet), hex(&expected)));
+        }
+        if let Some(name) = new {
+            let at =
+                wire(&text.replace('~', "")).windows(2).position(|bytes| bytes == UNKNOWN).expect("as above");
+            self.ids.insert(name, (who, [packet[at], packet[at + 1]]));
+        }
+        Ok(())
     }
 
     fn receive_in_any_order(&mut self, who: char, text: &str) -> Result<(), String> {
@@ -369,29 +408,33 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn receive_one_of(&mut self, who: char, text: &str) -> Result<(), String> {
-        let expected: Vec<Vec<u8>> = text.split('|').map(wire).collect();
-        let packet = self.packet(who, &expected[0])?;
-        let known = expected.contains(&packet);
-        known.then_some(()).ok_or_else(|| format!("came {}\nnot one of {text}", hex(&packet)))
-    }
-
-    /// Whether a property (identifier and value, or an identifier alone) is in the CONNACK.
-    fn offer(&mut self, who: char, text: &str, wanted: bool) -> Result<(), String> {
-        let connack = self.client(who).connack.clone();
-        let Ok(Packet::ConnAck(ack)) = decode(Version::V5, 0x20, &connack[2..]) else {
-            return Err(format!("no CONNACK: {}", hex(&connack)));
+    /// Whether a property (identifier and value, or an identifier alone) is in the last packet.
+    fn property(&mut self, who: char, text: &str, wanted: bool) -> Result<(), String> {
+        let last = self.last.get(&who).cloned().unwrap_or_default();
+        let header = frame_header(&last).ok().flatten().ok_or("no packet yet")?;
+        let properties = match decode(Version::V5, header.first, &last[header.header_len..]) {
+            Ok(Packet::ConnAck(packet)) => packet.properties,
+            Ok(Packet::PubAck(packet) | Packet::PubRec(packet) | Packet::PubComp(packet)) => {
+                packet.properties
+            }
+            Ok(Packet::SubAck(packet)) => packet.properties,
+            Ok(Packet::UnsubAck(packet)) => packet.properties,
+            Ok(Packet::Disconnect(packet)) => packet.properties,
+            other => return Err(format!("{other:?}")),
         };
-        let has = ack.properties.iter().any(|property| {
+        let has = properties.iter().any(|property| {
             let mut bytes = PropertyBuf::new();
             bytes.push(property).is_ok_and(|()| bytes.as_properties().raw().starts_with(&wire(text)))
         });
-        (has == wanted).then_some(()).ok_or_else(|| format!("in {}", hex(&connack)))
+        (has == wanted).then_some(()).ok_or_else(|| format!("in {}", hex(&last)))
     }
 
     fn packet(&mut self, who: char, expected: &[u8]) -> Result<Vec<u8>, String> {
         match self.client(who).read(RAW_DEADLINE) {
-            Read::Packet(packet) => Ok(packet),
+            Read::Packet(packet) => {
+                self.last.insert(who, packet.clone());
+                Ok(packet)
+            }
             other => Err(format!("{other:?} instead of {}", hex(expected))),
         }
     }
@@ -483,11 +526,11 @@ fn qos_of(text: &str) -> (u8, u8) {
     (qos as u8, u8::from(text.contains('r')))
 }
 
-/// `300ms` or `2s`.
+/// `1100`, `1100ms` or `2s`.
 fn duration(text: &str) -> Duration {
-    let (digits, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).expect("a unit"));
+    let (digits, unit) = text.split_at(text.find('m').or(text.find('s')).unwrap_or(text.len()));
     let count = digits.parse().expect("a number");
-    if unit == "ms" { Duration::from_millis(count) } else { Duration::from_secs(count) }
+    if unit == "s" { Duration::from_secs(count) } else { Duration::from_millis(count) }
 }
 
 fn number(bytes: &[u8]) -> u32 {

@@ -67,7 +67,7 @@ const WILLS: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 06 003C {} "%a" { 26 "b" "1" 26 "a" "2" 01 01 03 "t" 08 "r" 09 "c" } "%/w" "gone" }
-        a <* 20
+        a accepted
         a rst
         b < 30 { "%/w" { 26 "b" "1" 26 "a" "2" 01 01 03 "t" 08 "r" 09 "c" } 'gone' }"#,
     ),
@@ -86,7 +86,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 00000002 } "%/w" "gone" }
-        a <* 20
+        a accepted
         a fin
         a closed
         wait 1s
@@ -100,7 +100,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 00000001 } "%/w" "gone" }
-        a <* 20
+        a accepted
         a fin
         a closed
         a connect 5 keep 60 present
@@ -113,7 +113,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 00000001 } "%/w" "gone" }
-        a <* 20
+        a accepted
         a rst
         wait 2500ms
         a connect 5 keep 60 present
@@ -125,7 +125,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 00000001 } "%a" { 18 0000FFFF } "%/w" "gone" }
-        a <* 20
+        a accepted
         a rst
         wait 1s
         b gets %/w 0 gone"#,
@@ -137,7 +137,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 0000FFFF } "%/w" "gone" }
-        a <* 20
+        a accepted
         a fin
         a closed
         a connect 5
@@ -149,7 +149,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 00000001 } "%/w" "gone" }
-        a <* 20
+        a accepted
         a bye
         wait 2500ms
         b quiet"#,
@@ -160,7 +160,7 @@ const DELAYED: &[Case] = &[
         b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" { 18 00000002 02 00000001 } "%/w" "gone" }
-        a <* 20
+        a accepted
         a rst
         wait 1s
         b < 30 { "%/w" { 02 ~00000001 } 'gone' }"#,
