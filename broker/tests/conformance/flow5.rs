@@ -76,15 +76,6 @@ const FLOW: &[Case] = &[
         a quiet"#,
     ),
     (
-        "v5_3_1_2_28_no_response_information",
-        "+5 3.1.2-28 3.1.2.11.6
-        -5 3.1.2-28
-        a connect 5
-        a lacks 1A
-        b connect 5 with 19 00
-        b lacks 1A",
-    ),
-    (
         "v5_3_1_2_29_no_problem_information",
         r#"-5 3.1.2-29 3.1.2.11.7
         a connect 5 with 17 00

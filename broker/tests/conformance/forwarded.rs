@@ -110,15 +110,6 @@ const IDENTIFIERS: &[Case] = &[
         a connect 5 keep 60 present
         a < 32 { "%/t" @1 { 0B 05 } 'x' }"#,
     ),
-    (
-        "v5_3_8_2_1_2_with_kept_messages",
-        r#"b connect 5
-        b pub %/t 0r x
-        a connect 5
-        a > 82 { 0001 { 0B 05 } "%/t" 00 }
-        a < 90 { 0001 {} 00 }
-        a < 31 { "%/t" { 0B 05 } 'x' }"#,
-    ),
     ("v5_3_8_2_1_2_identifier_0", "a connect 5\n a > 82 { 0001 { 0B 00 } \"%/t\" 00 }\n a refused 82"),
     ("v5_3_3_4_6_from_a_client", "a connect 5\n a > 30 { \"%/t\" { 0B 01 } 'x' }\n a refused 82"),
 ];

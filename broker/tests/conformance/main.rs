@@ -6,6 +6,7 @@
 mod support;
 
 mod script;
+mod stage;
 
 mod aliases;
 mod connect;

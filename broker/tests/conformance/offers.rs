@@ -225,18 +225,21 @@ fn no_empty_client_ids() {
 }
 
 const QUEUE: &[Case] = &[(
-    "v5_4_6_what_does_not_fit_is_dropped",
-    "a connect 5 with 21 0001
+    "v5_4_6_a_queue_of_so_many_bytes_takes_no_more",
+    r#"a connect 5 with 21 0001
     a sub %/t 1
     b connect 5
     b pub %/t 1 1
-    a < 32 { \"%/t\" @1 {} '1' }
-    b > 32 { \"%/t\" 0001 {} 78*70000 } 32 { \"%/t\" 0002 {} '3' }
+    a < 32 { "%/t" @1 {} '1' }
+    b > 32 { "%/t" 0001 {} 78*70000 } 32 { "%/t" 0002 {} '3' }
     b < 40 { 0001 }
     b < 40 { 0002 }
     a > 40 { @1 }
-    a gets %/t 1 3
-    a quiet",
+    a < 32 { "%/t" @2 {} 78*70000 }
+    a > 40 { @2 }
+    a quiet
+    b pub %/t 1 4
+    a gets %/t 1 4"#,
 )];
 
 #[test]
@@ -272,4 +275,50 @@ const NOT_5: &[Case] = &[
 #[test]
 fn a_listener_for_3_x() {
     run_all(&["listener.mqtt.versions=3.1,3.1.1"], NOT_5);
+}
+
+const IN_WORDS: &[Case] = &[
+    (
+        "v5_3_2_2_19_why_a_connect_is_refused",
+        r#"+5 3.2.2-19
+        a > 10 { "MQTT" 05 03 003C {} "%a" }
+        a <* 20
+        a has 1F
+        a closed"#,
+    ),
+    (
+        "v5_3_14_2_3_why_a_connection_is_closed",
+        r#"+5 3.14.2-3
+        a connect 5
+        a > D0 00
+        a <* E0
+        a has 1F
+        a closed"#,
+    ),
+    (
+        "v5_3_14_2_3_but_in_no_more_bytes_than_the_client_takes",
+        r#"-5 3.14.2-3
+        a connect 5 with 27 0000001A
+        a > D0 00
+        a < E0 { 82 }
+        a closed"#,
+    ),
+];
+
+#[test]
+fn reasons_in_words() {
+    run_all(&["limits.reason_strings=true"], IN_WORDS);
+}
+
+const RESPONSES: &[Case] = &[
+    ("v5_3_1_2_28_wanted", "+5 3.1.2-28 3.1.2.11.6\n a connect 5 with 19 01\n a has 1A"),
+    (
+        "v5_3_1_2_28_not_wanted",
+        "-5 3.1.2-28\n a connect 5 with 19 00\n a lacks 1A\n b connect 5\n b lacks 1A",
+    ),
+];
+
+#[test]
+fn response_information() {
+    run_all(&["node.response_information=replies/%c"], RESPONSES);
 }

@@ -231,6 +231,15 @@ const KEPT: &[Case] = &[
         c gets %/t 0r x"#,
     ),
     (
+        "v5_3_8_2_1_2_with_kept_messages",
+        r#"b connect 5
+        b pub %/t 0r x
+        a connect 5
+        a > 82 { 0001 { 0B 05 } "%/t" 00 }
+        a < 90 { 0001 {} 00 }
+        a < 31 { "%/t" { 0B 05 } 'x' }"#,
+    ),
+    (
         "v5_4_8_2_none_for_shared_subscriptions",
         "-5 4.8.2
         b connect 5
