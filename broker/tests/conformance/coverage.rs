@@ -269,7 +269,10 @@ fn plain(name: &str) -> String {
 fn coverage() {
     let lists = lists();
     let (cases, mut wrong) = references(&lists);
-    let mut totals = BTreeMap::from([("cases", found().len())]);
+    let mut names: Vec<String> = found().into_iter().map(|case| case.name).collect();
+    let mut totals = BTreeMap::from([("cases", names.len())]);
+    names.sort_unstable();
+    wrong.extend(names.windows(2).filter(|two| two[0] == two[1]).map(|two| format!("{}: twice", two[0])));
     for List { version, statements, .. } in &lists {
         for statement in statements {
             let key = (*version, statement.id.to_owned());

@@ -410,7 +410,7 @@ const SUBSCRIBING: &[Case] = &[
         a < B0 { 0001 {} 110011 }"#,
     ),
     (
-        "v5_3_8_3_3_no_local",
+        "v5_3_8_3_3_own_messages_stay_away",
         "-5 3.8.3-3\n a connect 5\n b connect 5\n a sub %/t 05\n a pub %/t 1 mine\n b pub %/t 1 yours\n a gets %/t 1 yours\n a quiet",
     ),
     ("v5_3_8_3_3_local", "+5 3.8.3-3\n a connect 5\n a sub %/t 01\n a pub %/t 0 mine\n a gets %/t 0 mine"),

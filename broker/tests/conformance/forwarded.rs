@@ -39,7 +39,7 @@ fn properties() {
 
 const IDENTIFIERS: &[Case] = &[
     (
-        "v5_3_3_4_3_the_identifier_of_the_subscription",
+        "v5_3_3_4_3_identifiers_come_with_messages",
         r#"+5 3.3.4-3 3.8.2.1.2 3.2.2.3.12
         a connect 5
         a > 82 { 0001 { 0B 05 } "%/t" 00 "%/u" 00 }
@@ -170,7 +170,7 @@ const ALIASES: &[Case] = &[
         "v5_3_3_2_9_above_the_maximum",
         "-5 3.2.2-17 3.3.2-12 3.3.2-9\n a connect 5\n a > 30 { \"%/t\" { 23 0006 } 'x' }\n a refused 94",
     ),
-    ("v5_3_3_2_8_alias_0", "-5 3.3.2-8\n a connect 5\n a > 30 { \"%/t\" { 23 0000 } 'x' }\n a refused 94"),
+    ("v5_3_3_2_8_alias_of_0", "-5 3.3.2-8\n a connect 5\n a > 30 { \"%/t\" { 23 0000 } 'x' }\n a refused 94"),
     (
         "v5_3_3_2_3_4_unknown_alias",
         "-5 3.3.2.3.4\n a connect 5\n a > 30 { \"\" { 23 0002 } 'x' }\n a refused 82",

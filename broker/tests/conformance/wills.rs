@@ -68,7 +68,7 @@ const PUBLISHED: &[Case] = &[
         b < 30 { "%/w" {} 'gone' }"#,
     ),
     (
-        "v5_3_1_4_3_taken_over",
+        "v5_3_1_2_8_the_will_of_one_taken_over",
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
