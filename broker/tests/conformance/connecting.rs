@@ -115,6 +115,7 @@ const LET_IN: &[Case] = &[
         r#"+5 3.2.2-16
         a > 10 { "MQTT" 05 02 003C {} "" }
         a accepted
+        a has 12
         a quiet"#,
     ),
     (

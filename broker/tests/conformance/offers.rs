@@ -92,6 +92,7 @@ const NOT_RETAINED: &[Case] = &[
         "v311_3_3_1_5_without_an_answer",
         "b connect 311
         b pub %/t 0r x
+        b quiet
         a connect 311
         a sub %/t 1
         a quiet",

@@ -36,6 +36,7 @@ const KEPT: &[Case] = &[
         b pub %/a 0r 1
         b pub %/b 0r 2
         b pub %/c/d 0r 3
+        b quiet
         a connect V
         a sub %/# 0
         a <| 31 { "%/a" %{} '1' } | 31 { "%/b" %{} '2' } | 31 { "%/c/d" %{} '3' }
@@ -48,6 +49,7 @@ const KEPT: &[Case] = &[
         b connect V
         b pub %/t 1r one
         b pub %/t 0r two
+        b quiet
         a connect V
         a sub %/t 1
         a gets %/t 0r two
@@ -223,6 +225,7 @@ const KEPT: &[Case] = &[
         "v5_3_3_2_properties_are_kept_with_it",
         r#"b connect 5
         b > 31 { "%/t" { 26 "b" "1" 03 "type" 26 "a" "2" 01 01 09 "correlation" 08 "reply/to" } 'x' }
+        b quiet
         a connect 5
         a sub %/t 0
         a < 31 { "%/t" { 26 "b" "1" 03 "type" 26 "a" "2" 01 01 09 "correlation" 08 "reply/to" } 'x' }
@@ -234,6 +237,7 @@ const KEPT: &[Case] = &[
         "v5_3_8_2_1_2_with_kept_messages",
         r#"b connect 5
         b pub %/t 0r x
+        b quiet
         a connect 5
         a > 82 { 0001 { 0B 05 } "%/t" 00 }
         a < 90 { 0001 {} 00 }

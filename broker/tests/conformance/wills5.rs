@@ -103,6 +103,7 @@ const DELAYED: &[Case] = &[
         a accepted
         a fin
         a closed
+        wait 300ms
         a connect 5 keep 60 present
         wait 2500ms
         b quiet"#,
