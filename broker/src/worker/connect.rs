@@ -107,7 +107,7 @@ impl Core {
                 Err(ReasonCode::PayloadFormatInvalid)
             }
             Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
-            Some(will) if will.retain && connect.version == Version::V5 => {
+            Some(will) if will.retain && connect.version == Version::V5 && !limits.retain_available => {
                 Err(ReasonCode::RetainNotSupported)
             }
             Some(will)
@@ -279,6 +279,7 @@ impl Core {
         let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
         if next == Next::Go && present.is_some() {
             self.pump(index);
+            self.ask(position);
         }
         next
     }
@@ -320,7 +321,9 @@ impl Core {
         if limits.max_qos < QoS::ExactlyOnce {
             say(Property::MaximumQoS(limits.max_qos));
         }
-        say(Property::RetainAvailable(false));
+        if !limits.retain_available {
+            say(Property::RetainAvailable(false));
+        }
         say(Property::MaximumPacketSize(limits.max_packet_size));
         if assigned {
             say(Property::AssignedClientIdentifier(client_id));
@@ -359,6 +362,7 @@ fn keep_will(will: &millrace_codec::Will<'_>, client_id: &str) -> Will {
         qos: will.qos,
         retain: will.retain,
         verdict: Verdict::default(),
+        order: 0,
     };
     let delay_s = will.properties.will_delay_interval().unwrap_or_default();
     // Its expiry counts from when it is published, as it stands there.

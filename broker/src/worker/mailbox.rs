@@ -2,10 +2,11 @@
 //! it speaks of. All cross-core effects of the broker go through this file (and the routes); the order of its atomic
 //! operations is what keeps a wake-up from being lost.
 
-use crate::delivery::Batch;
+use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use millrace_kafka_sink::AckToken;
+use millrace_router::Cursor;
 use mio::Waker;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -34,6 +35,22 @@ pub struct Handoff {
     pub deadline_ms: u64,
 }
 
+/// A question for retained messages, answered with messages and an end by the core that has them.
+pub struct Ask {
+    /// The core that asks.
+    pub core: usize,
+    /// For which of its scans.
+    pub scan: ScanId,
+    /// Which topics, without `$share`.
+    pub filter: Box<str>,
+    /// Where to go on.
+    pub cursor: Option<Cursor>,
+    /// The most messages that may come, 1 at least.
+    pub messages: usize,
+    /// When their bytes are more than these, no further ones may come.
+    pub bytes: u64,
+}
+
 /// Steps of a clean stop. All cores take one before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -53,6 +70,8 @@ pub enum Control {
     Durable(Vec<AckToken>),
     /// Something that was full has room again.
     Room,
+    /// A question for retained messages; one a session at a time.
+    Ask(Box<Ask>),
     /// A step of the clean stop.
     Stop(Stop),
 }
@@ -125,6 +144,11 @@ impl Mailbox {
     /// Owner: the next batch.
     pub fn next_batch(&self) -> Option<Box<Batch>> {
         self.messages.pop()
+    }
+
+    /// Owner: batches that wait.
+    pub fn batches(&self) -> usize {
+        self.messages.len()
     }
 
     /// Owner: the next control.

@@ -21,6 +21,8 @@ mod input;
 mod mailbox;
 mod outbox;
 mod publish;
+mod retain;
+mod scan;
 mod seen;
 mod sessions;
 mod slots;
@@ -35,6 +37,7 @@ pub mod sim;
 
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
+pub use retain::RetainedTotals;
 pub use turn::WAKER;
 
 use crate::config::Limits;
@@ -87,6 +90,8 @@ pub struct Shared {
     pub server_reference: Option<String>,
     /// What 5.0 clients that ask for response information are told; `%c` stands for the client id.
     pub response_information: Option<String>,
+    /// Retained messages of all cores.
+    pub retained: RetainedTotals,
     /// Sessions, those of clients that are away included.
     pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
@@ -148,6 +153,13 @@ struct FanOut {
     next: usize,
 }
 
+/// A will that could not be published yet.
+struct ParkedWill {
+    client_id: Box<str>,
+    username: Option<Box<str>>,
+    message: Stored,
+}
+
 /// Buffers used by one packet after the other.
 #[derive(Default)]
 struct Scratch {
@@ -191,6 +203,12 @@ pub struct Core {
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
     hooks: Hooks,
+    /// The retained messages that this core keeps.
+    keeper: retain::Keeper,
+    /// Wills that wait until the core that keeps them has room.
+    parked_wills: VecDeque<ParkedWill>,
+    /// Numbers walks through retained messages.
+    scans: u32,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
     timers: Wheel,
@@ -261,6 +279,9 @@ impl Core {
             subscriptions: Subscriptions::new(seed),
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
+            keeper: retain::Keeper::default(),
+            parked_wills: VecDeque::new(),
+            scans: 0,
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),

@@ -3,6 +3,7 @@
 
 use super::seen::{Matches, Seen};
 use super::{Core, Stop};
+use crate::delivery::Purpose;
 use crate::time::Now;
 use mio::{Events, Token};
 use std::io;
@@ -58,12 +59,13 @@ impl Core {
         let work = !self.ready.is_empty()
             || !self.retry.is_empty()
             || !self.fan_outs.is_empty()
+            || self.has_asks()
             || !self.dirty.is_empty()
             || (self.accepting && self.accept_again_ms == u64::MAX);
         if work || !self.shared.mailboxes[self.me].fall_asleep() {
             return Some(Duration::ZERO);
         }
-        let timers = [self.timers.next_ms(), self.session_timers.next_ms()];
+        let timers = [self.timers.next_ms(), self.session_timers.next_ms(), self.sweep_ms()];
         let next_ms = timers.into_iter().flatten().min().unwrap_or(u64::MAX).min(self.accept_again_ms);
         // Deadlines are compared with the clock after the sleep; a little too long is better than once too often.
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
@@ -92,6 +94,7 @@ impl Core {
         self.feed_starved();
         self.continue_fan_outs();
         self.take_batches();
+        self.answer_asks();
     }
 
     /// What comes after them.
@@ -143,12 +146,28 @@ impl Core {
     /// Delivers what one batch brings. `false`: there is none.
     fn take_batch(&mut self) -> bool {
         let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
+        self.count_batch();
         for position in 0..batch.len() {
             let Some(mut message) = batch.get(position) else { break };
             if self.hooks.follows_messages() {
                 let topic = message.topic;
                 let (_, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
                 message.verdict = seen.verdict;
+            }
+            match batch.purpose(position) {
+                Purpose::Deliver => {}
+                Purpose::Keep => {
+                    self.keep_here(&message);
+                    continue;
+                }
+                Purpose::Answer(scan) => {
+                    self.take_answer(scan, &message, false);
+                    continue;
+                }
+                Purpose::End(scan) => {
+                    self.take_answer(scan, &message, true);
+                    continue;
+                }
             }
             // Topics of other cores would push this core's own out of its cache: matched as they come.
             self.deliver(&message, Matches::Unknown);
@@ -181,6 +200,7 @@ impl Core {
             }
         }
         self.fire_session_timers();
+        self.sweep_retained();
         if self.accept_again_ms <= self.now.mono_ms {
             self.accept_again_ms = u64::MAX;
         }
@@ -188,7 +208,9 @@ impl Core {
 
     /// Goes on with the clean stop, if one is under way.
     fn step_stop(&mut self) {
-        let quiet = self.outboxes.iter().all(super::outbox::Outbox::is_empty) && self.fan_outs.is_empty();
+        let quiet = self.outboxes.iter().all(super::outbox::Outbox::is_empty)
+            && self.fan_outs.is_empty()
+            && self.parked_wills.is_empty();
         let done = match self.stop {
             Some(Stop::Listeners) => quiet,
             Some(Stop::Clients) => quiet && self.connections.len() == 0,

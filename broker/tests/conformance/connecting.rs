@@ -351,7 +351,8 @@ fn beside_others() {
     run_all(&[], BESIDE_OTHERS);
 }
 
-const KEEP_ALIVE: &[Case] = &[
+/// Run by slow.rs.
+pub const KEEP_ALIVE: &[Case] = &[
     (
         "any_silence_closes",
         "-5 3.1.2-22 3.2.2-22
@@ -384,11 +385,6 @@ const KEEP_ALIVE: &[Case] = &[
         a quiet",
     ),
 ];
-
-#[test]
-fn keep_alive() {
-    run_slowly(&[], KEEP_ALIVE);
-}
 
 const SERVERS_KEEP_ALIVE: &[Case] = &[(
     "v5_3_2_2_3_14_the_servers_counts",

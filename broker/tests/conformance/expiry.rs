@@ -1,8 +1,9 @@
 //! Message expiry: counted down while a message waits, and dropped before its delivery begins, not after.
 
-use crate::script::{Case, run_slowly};
+use crate::script::Case;
 
-const WAITING: &[Case] = &[
+/// Run by slow.rs.
+pub const WAITING: &[Case] = &[
     (
         "v5_3_3_2_6_less_by_the_time_waited",
         r#"+5 3.3.2-6 3.3.2.3.3
@@ -116,8 +117,3 @@ const WAITING: &[Case] = &[
         a quiet"#,
     ),
 ];
-
-#[test]
-fn message_expiry() {
-    run_slowly(&[], WAITING);
-}

@@ -324,7 +324,8 @@ fn kept_deliveries() {
     run_all(&[], AGAIN);
 }
 
-const IN_TIME: &[Case] = &[
+/// Run by slow.rs.
+pub const IN_TIME: &[Case] = &[
     (
         "v5_4_1_0_2_ends_when_its_expiry_has_passed",
         "-5 4.1.0-2 3.1.2.11.2
@@ -383,12 +384,8 @@ const IN_TIME: &[Case] = &[
     ),
 ];
 
-#[test]
-fn sessions_in_time() {
-    run_slowly(&[], IN_TIME);
-}
-
-const AT_MOST: &[Case] = &[
+/// Run by slow.rs.
+pub const AT_MOST: &[Case] = &[
     (
         "v5_3_2_2_3_2_the_longest_expiry_is_said",
         "a connect 5 keep 60
@@ -403,11 +400,6 @@ const AT_MOST: &[Case] = &[
         "a connect 5 keep 1\n a lacks 11\n a bye\n a connect 5 keep 1 present",
     ),
 ];
-
-#[test]
-fn sessions_as_long_as_the_limit_allows() {
-    run_slowly(&["limits.session_expiry_max=1s"], AT_MOST);
-}
 
 const MANY: &[Case] = &[(
     "v5_3_1_4_2_one_session_too_many",

@@ -1,6 +1,6 @@
 //! Retained messages: what is kept, what a new subscription gets, and the retain flag of what is sent.
 
-use crate::script::{Case, run_all, run_slowly};
+use crate::script::{Case, run_all};
 
 const KEPT: &[Case] = &[
     (
@@ -308,7 +308,8 @@ fn retained_wills() {
     run_all(&[], WILLS);
 }
 
-const EXPIRE: &[Case] = &[
+/// Run by slow.rs.
+pub const EXPIRE: &[Case] = &[
     (
         "v5_3_3_2_3_3_kept_ones_expire",
         r#"-5 3.3.2-5
@@ -333,12 +334,8 @@ const EXPIRE: &[Case] = &[
     ),
 ];
 
-#[test]
-fn retained_messages_expire() {
-    run_slowly(&[], EXPIRE);
-}
-
-const AT_MOST: &[Case] = &[(
+/// Run by slow.rs.
+pub const AT_MOST: &[Case] = &[(
     "any_kept_no_longer_than_the_limit",
     "+5 3.2.2.3.5
     -5 3.2.2.3.5
@@ -352,8 +349,3 @@ const AT_MOST: &[Case] = &[(
     c sub %/t 1
     c quiet",
 )];
-
-#[test]
-fn retained_messages_as_long_as_the_limit_allows() {
-    run_slowly(&["limits.retained_expiry=1s"], AT_MOST);
-}

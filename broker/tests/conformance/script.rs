@@ -112,7 +112,7 @@ fn start(settings: &[&str]) -> Broker {
     Broker::start(if foreign().is_some() { &[] } else { settings })
 }
 
-/// As `run_all`, for cases that take their time: all at once, in a thread each.
+/// As `run_all`, for cases that take their time: all at once, in a thread each (see slow.rs).
 pub fn run_slowly(settings: &[&str], cases: &[Case]) {
     let broker = start(settings);
     let failures = thread::scope(|scope| {

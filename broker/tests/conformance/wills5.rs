@@ -1,6 +1,6 @@
 //! Wills in all versions, and the will delay of 5.0.
 
-use crate::script::{Case, run_all, run_slowly};
+use crate::script::{Case, run_all};
 
 const WILLS: &[Case] = &[
     (
@@ -78,7 +78,8 @@ fn wills() {
     run_all(&[], WILLS);
 }
 
-const DELAYED: &[Case] = &[
+/// Run by slow.rs.
+pub const DELAYED: &[Case] = &[
     (
         "v5_3_1_3_2_2_not_before_its_delay",
         r#"+5 3.1.2-8
@@ -167,8 +168,3 @@ const DELAYED: &[Case] = &[
         b < 30 { "%/w" { 02 ~00000001 } 'gone' }"#,
     ),
 ];
-
-#[test]
-fn will_delay() {
-    run_slowly(&[], DELAYED);
-}
