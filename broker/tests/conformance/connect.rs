@@ -1,6 +1,6 @@
 //! CONNECT and its refusals, what may come before and after it, take-over, keep-alive and DISCONNECT.
 
-use crate::script::{Case, run_all};
+use crate::script::{Case, run_all, run_slowly};
 use crate::support::{Broker, Raw};
 use millrace_codec::{Connect, Packet, Version, Will};
 use std::time::{Duration, Instant};
@@ -278,19 +278,6 @@ const ENDS: &[Case] = &[
         b quiet"#,
     ),
     (
-        "v5_3_1_2_22_keep_alive",
-        r#"a > 10 { "MQTT" 05 02 0001 {} "%a" }
-        a accepted
-        a < E0 { 8D }
-        a closed"#,
-    ),
-    (
-        "v311_3_1_2_24_keep_alive",
-        r#"a > 10 { "MQTT" 04 02 0001 "%a" }
-        a < 20 { 0000 }
-        a closed"#,
-    ),
-    (
         "v5_4_13_server_stops",
         r#"a connect 5
         b connect 311
@@ -307,6 +294,23 @@ const ENDS: &[Case] = &[
 fn ends() {
     run_all(&[], ENDS);
 }
+
+/// Run by slow.rs.
+pub const SILENT: &[Case] = &[
+    (
+        "v5_3_1_2_22_keep_alive",
+        r#"a > 10 { "MQTT" 05 02 0001 {} "%a" }
+        a accepted
+        a < E0 { 8D }
+        a closed"#,
+    ),
+    (
+        "v311_3_1_2_24_keep_alive",
+        r#"a > 10 { "MQTT" 04 02 0001 "%a" }
+        a < 20 { 0000 }
+        a closed"#,
+    ),
+];
 
 const LESS_KEEP_ALIVE: &[Case] = &[
     (
@@ -333,7 +337,7 @@ const LESS_KEEP_ALIVE: &[Case] = &[
 
 #[test]
 fn a_keep_alive_that_the_server_shortens() {
-    run_all(&["limits.max_keep_alive=1s"], LESS_KEEP_ALIVE);
+    run_slowly(&["limits.max_keep_alive=1s"], LESS_KEEP_ALIVE);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Retained messages: what is kept, who gets it, and when it is gone.
 
-use crate::script::{Case, run_all};
+use crate::script::{Case, run_all, run_slowly};
 use crate::support::{Broker, Raw, Read};
 use millrace_codec::{QoS, Version};
 use std::time::Duration;
@@ -188,7 +188,7 @@ const KEPT: &[Case] = &[
 
 #[test]
 fn kept() {
-    run_all(&[], KEPT);
+    run_slowly(&[], KEPT);
 }
 
 const NOT_AVAILABLE: &[Case] = &[

@@ -244,15 +244,6 @@ const KEPT: &[Case] = &[
         a < 31 { "%/t" { 0B 05 } 'x' }"#,
     ),
     (
-        "v5_4_8_2_none_for_shared_subscriptions",
-        "-5 4.8.2
-        b connect 5
-        b pub %/t 1r x
-        a connect 5
-        a sub $share/g/%/t 1
-        a quiet",
-    ),
-    (
         "any_not_for_wildcards_before_dollar",
         "-5 4.7.2
         b connect V

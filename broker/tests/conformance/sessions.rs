@@ -1,7 +1,7 @@
 //! Sessions that outlive their connections: what waits for a client that is away, what it gets again, what has become
 //! of its will, and when nothing of it is left.
 
-use crate::script::{Case, run_all};
+use crate::script::{Case, run_all, run_slowly};
 
 const KEPT: &[Case] = &[
     (
@@ -295,7 +295,7 @@ const KEPT: &[Case] = &[
 
 #[test]
 fn kept() {
-    run_all(&[], KEPT);
+    run_slowly(&[], KEPT);
 }
 
 const NONE_KEPT: &[Case] = &[
@@ -443,5 +443,5 @@ const WILLS: &[Case] = &[
 
 #[test]
 fn wills() {
-    run_all(&[], WILLS);
+    run_slowly(&[], WILLS);
 }

@@ -174,6 +174,15 @@ const GROUPS: &[Case] = &[
         a quiet
         b quiet",
     ),
+    (
+        "v5_4_8_2_none_for_shared_subscriptions",
+        "-5 4.8.2
+        b connect 5
+        b pub %/t 1r x
+        a connect 5
+        a sub $share/g/%/t 1
+        a quiet",
+    ),
 ];
 
 #[test]

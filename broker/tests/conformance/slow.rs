@@ -1,11 +1,19 @@
 //! The cases that take seconds: all at once, on as few brokers as their settings allow.
 
 use crate::script::run_slowly;
-use crate::{connecting, expiry, kept, retaining, wills5};
+use crate::{connect, connecting, expiry, kept, retaining, wills, wills5};
 
 #[test]
 fn cases_that_wait() {
-    let tables = [connecting::KEEP_ALIVE, kept::IN_TIME, wills5::DELAYED, expiry::WAITING, retaining::EXPIRE];
+    let tables = [
+        connect::SILENT,
+        wills::SILENT,
+        connecting::KEEP_ALIVE,
+        kept::IN_TIME,
+        wills5::DELAYED,
+        expiry::WAITING,
+        retaining::EXPIRE,
+    ];
     run_slowly(&[], &tables.concat());
 }
 
