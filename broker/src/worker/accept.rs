@@ -5,6 +5,7 @@ use super::turn::LISTENERS;
 use super::{Core, SlotId};
 use crate::connection::{Arrived, Connection};
 use crate::net::Transport;
+use crate::seam::{Branch, mark, reach};
 use mio::{Interest, Token};
 use std::io;
 
@@ -90,6 +91,8 @@ impl Core {
     pub(super) fn hand_off(&mut self, index: u32, home: usize, bytes: &[u8]) -> bool {
         let mailbox = &self.shared.mailboxes[home];
         if !mailbox.begin_handoff() {
+            mark(Branch::HandOffRefused);
+            reach();
             mailbox.want_room(self.me);
             // It may have taken all of them in between, and then nobody would tell us.
             if !mailbox.begin_handoff() {

@@ -47,6 +47,7 @@ impl Core {
         }
         self.begin_message(targets.len() == 1);
         if targets.len() > self.budget.deliveries || !self.fan_outs.is_empty() {
+            crate::seam::mark(crate::seam::Branch::FanOutLater);
             self.deliver_later(message, &targets);
         } else {
             self.budget.deliveries -= targets.len();
@@ -194,6 +195,7 @@ impl Core {
         let (messages, bytes) = outbound.queued();
         // The newest is refused: what waits has been promised an order.
         if messages >= limits.max_queued_messages as usize || bytes as u64 >= limits.max_queued_bytes {
+            crate::seam::mark(crate::seam::Branch::QueueFull);
             self.counters.dropped_queue_full += 1;
             return;
         }

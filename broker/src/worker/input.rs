@@ -66,6 +66,7 @@ impl Core {
             return;
         }
         if connection.is_choked(self.shared.limits.max_output_bytes) {
+            crate::seam::mark(crate::seam::Branch::Choked);
             // Goes on once the output is written.
             connection.unread = true;
             return;
@@ -118,6 +119,13 @@ impl Core {
     /// The peer has closed or the connection broke.
     fn on_end(&mut self, index: u32) {
         let hopeless = self.waits_for_its_client(index);
+        if self
+            .connections
+            .at(index)
+            .is_some_and(|connection| !connection.held && !connection.input.is_empty())
+        {
+            crate::seam::mark(crate::seam::Branch::CutPacket);
+        }
         let Some(connection) = self.connections.at_mut(index) else { return };
         match connection.phase {
             // Our last words are still to be written; the peer has closed its half only, perhaps.
@@ -241,6 +249,7 @@ impl Core {
         {
             connection.held = true;
             connection.scanned = held_packet(connection) as u32;
+            crate::seam::mark(crate::seam::Branch::Held);
             self.counters.held += 1;
             let listed = std::mem::replace(&mut connection.listed, true);
             let input = std::mem::take(&mut connection.input);

@@ -4,6 +4,7 @@
 
 use super::mailbox::Mailbox;
 use crate::delivery::{Batch, Message};
+use crate::seam::{Branch, mark, reach};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -49,11 +50,16 @@ impl Outbox {
     /// Sends what there is. Returns whether all of it is on its way.
     pub fn flush(&mut self, me: usize, target: &Mailbox) -> bool {
         if let Some(batch) = self.batch.take() {
+            if !self.overflow.is_empty() {
+                mark(Branch::Overflow);
+            }
             self.overflow.push_back(batch);
         }
         if self.send(target) {
             return true;
         }
+        mark(Branch::LaneFull);
+        reach();
         target.want_room(me);
         // It may have drained in between, and then nobody would tell us.
         self.send(target)

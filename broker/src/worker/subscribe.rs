@@ -100,6 +100,7 @@ impl Core {
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
             self.shared.routes.add(text, self.me, false);
+            crate::seam::reach();
         }
         self.record_filter(id, EventData::Subscribed { filter: text, qos: asked.qos as u8 });
         asked.qos as u8
