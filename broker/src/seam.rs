@@ -11,7 +11,7 @@ pub enum Branch {
     LaneFull,
     /// It has drained, and those who wait are told.
     LaneDrained,
-    /// A batch went behind one that did not fit.
+    /// A batch stays with its sender until there is room.
     Overflow,
     /// Too many connections were on their way to a core.
     HandOffRefused,

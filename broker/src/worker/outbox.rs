@@ -50,9 +50,6 @@ impl Outbox {
     /// Sends what there is. Returns whether all of it is on its way.
     pub fn flush(&mut self, me: usize, target: &Mailbox) -> bool {
         if let Some(batch) = self.batch.take() {
-            if !self.overflow.is_empty() {
-                mark(Branch::Overflow);
-            }
             self.overflow.push_back(batch);
         }
         if self.send(target) {
@@ -62,7 +59,11 @@ impl Outbox {
         reach();
         target.want_room(me);
         // It may have drained in between, and then nobody would tell us.
-        self.send(target)
+        let sent = self.send(target);
+        if !sent {
+            mark(Branch::Overflow);
+        }
+        sent
     }
 
     fn send(&mut self, target: &Mailbox) -> bool {

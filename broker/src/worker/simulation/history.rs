@@ -13,8 +13,9 @@ use millrace_kafka_sink::log::{self};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Client ids; clients are twice as many.
-const CLIENTS: usize = 5;
+/// Clients, and client ids: some of them take over each other's connections.
+const CLIENTS: usize = 10;
+const NAMES: usize = 8;
 
 /// What one history came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +77,13 @@ fn pressure(seed: u64) -> Pressure {
 }
 
 fn play(world: &World, book: &mut Book) -> Result<(), String> {
-    let mut actors: Vec<Actor> = (0..2 * CLIENTS).map(|at| Actor::new(at % CLIENTS)).collect();
-    let steps = 600 + world.below(1_200);
+    let mut actors: Vec<Actor> = (0..CLIENTS).map(|at| Actor::new(at % NAMES)).collect();
+    let steps = 400 + world.below(1_000);
     let crash_at = world.below(steps);
     for step in 0..steps {
         let actor = world.below(actors.len() as u64) as usize;
         actors[actor].act(world, book)?;
-        for _ in 0..world.below(3) {
+        for _ in 0..world.below(9) {
             world.step();
         }
         if step == crash_at {

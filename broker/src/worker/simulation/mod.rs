@@ -9,4 +9,5 @@ mod book;
 mod history;
 mod world;
 
+#[cfg(feature = "simulation")]
 pub use history::{Outcome, run};
