@@ -221,6 +221,7 @@ impl Core {
         let Some((session, connection)) = old(self) else { return };
         self.read(connection, true);
         if old(self).is_some_and(|(now, _)| now == session) {
+            crate::seam::mark(crate::seam::Branch::TakeOver);
             self.close(connection, Cause::TakenOver);
         }
     }

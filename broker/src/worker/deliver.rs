@@ -84,6 +84,7 @@ impl Core {
         }
         self.begin_message(targets.len() == 1);
         if targets.len() > self.budget.deliveries || !self.fan_outs.is_empty() {
+            crate::seam::mark(crate::seam::Branch::FanOutLater);
             self.deliver_later(message, &targets);
         } else {
             self.budget.deliveries -= targets.len();
@@ -315,7 +316,11 @@ impl Core {
         let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms)));
         let Terms { qos, retain, subscription_id, .. } = terms;
         let queued = Queued { message: Arc::clone(stored), qos, retain, subscription_id };
-        self.counters.dropped_queue_full += session.flow().outbound.enqueue(queued, limits);
+        let dropped = session.flow().outbound.enqueue(queued, limits);
+        if dropped > 0 {
+            crate::seam::mark(crate::seam::Branch::QueueFull);
+        }
+        self.counters.dropped_queue_full += dropped;
     }
 
     /// Sends what waits for this connection's session, as far as window and socket allow: first again what a client

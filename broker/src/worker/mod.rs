@@ -34,6 +34,8 @@ mod turn;
 pub mod replay;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
@@ -235,6 +237,8 @@ pub struct Core {
     /// This core has said that it is done with the step.
     stop_reported: bool,
     budget: Budget,
+    /// Deliveries in one turn; what is left goes on in the next.
+    deliveries_a_turn: usize,
     scratch: Scratch,
     counters: Counters,
     rng: u64,
@@ -298,6 +302,7 @@ impl Core {
             stop: None,
             stop_reported: false,
             budget: Budget { deliveries: 0 },
+            deliveries_a_turn: turn::DELIVERIES,
             scratch: Scratch::default(),
             counters: Counters::default(),
             rng: seed | 1,

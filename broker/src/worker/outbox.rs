@@ -4,6 +4,7 @@
 
 use super::mailbox::Mailbox;
 use crate::delivery::{Batch, Message, Purpose};
+use crate::seam::{Branch, mark, reach};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -85,9 +86,15 @@ impl Outbox {
         if self.send(target) {
             return true;
         }
+        mark(Branch::LaneFull);
+        reach();
         target.want_room(me);
         // It may have drained in between, and then nobody would tell us.
-        self.send(target)
+        let sent = self.send(target);
+        if !sent {
+            mark(Branch::Overflow);
+        }
+        sent
     }
 
     fn send(&mut self, target: &Mailbox) -> bool {

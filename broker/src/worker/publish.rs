@@ -6,6 +6,7 @@ use super::seen::{Matches, Seen};
 use super::{Core, Next, ParkedWill, SlotId};
 use crate::delivery::{Message, Purpose, Stored};
 use crate::hook::{Hooks, Room, Verdict, Who};
+use crate::seam::{Branch, mark};
 use crate::session::Arrival;
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
@@ -134,7 +135,10 @@ impl Core {
             match session.flow().inbound.classify(publish.qos, publish.packet_id) {
                 Arrival::New => {}
                 Arrival::Pending => return Ok(Way::Nothing),
-                Arrival::Repeated => return Ok(Way::Again),
+                Arrival::Repeated => {
+                    mark(Branch::Duplicate);
+                    return Ok(Way::Again);
+                }
                 Arrival::OverLimit if session.version == Version::V5 => {
                     let reason = ReasonCode::ReceiveMaximumExceeded;
                     return Err(Err(Error::protocol_as(reason, "more than receive_maximum unacknowledged")));
@@ -192,7 +196,10 @@ impl Core {
         }
         match self.hooks.room(taken, self.now, session.who(), event) {
             Room::Free => {}
-            Room::Full => return Next::Hold,
+            Room::Full => {
+                mark(Branch::RingFull);
+                return Next::Hold;
+            }
             Room::TooLarge => return self.too_large(index, session_id, publish),
         }
         if !self.has_room(cores) {

@@ -112,6 +112,7 @@ impl Core {
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
             self.shared.routes.add(text, self.me, false);
+            crate::seam::reach();
         }
         let wants_retained = match asked.retain_handling {
             RetainHandling::Send => true,

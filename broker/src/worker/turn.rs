@@ -4,6 +4,7 @@
 use super::seen::{Matches, Seen};
 use super::{Core, Stop};
 use crate::delivery::Purpose;
+use crate::seam::reach;
 use crate::time::Now;
 use mio::{Events, Token};
 use std::io;
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1_024;
 /// Deliveries in one turn; what is left goes on in the next.
-const DELIVERIES: usize = 8_192;
+pub(super) const DELIVERIES: usize = 8_192;
 /// Batches taken from other cores in one turn.
 const BATCHES: usize = 64;
 /// Held connections tried again in one turn.
@@ -55,7 +56,7 @@ impl Core {
     }
 
     /// How long this core may sleep.
-    fn timeout(&mut self) -> Option<Duration> {
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
         let work = !self.ready.is_empty()
             || !self.retry.is_empty()
             || !self.fan_outs.is_empty()
@@ -89,8 +90,9 @@ impl Core {
 
     /// What comes before the sockets' events.
     pub(super) fn begin_turn(&mut self) {
-        self.budget.deliveries = DELIVERIES;
+        self.budget.deliveries = self.deliveries_a_turn;
         self.take_control();
+        reach();
         self.feed_starved();
         self.continue_fan_outs();
         self.take_batches();
@@ -110,6 +112,7 @@ impl Core {
     fn finish_turn(&mut self) {
         self.flush_outboxes();
         self.hooks.flush();
+        reach();
         self.flush_dirty();
         // A write that failed has ended a session: its will and its record.
         self.flush_outboxes();
