@@ -165,7 +165,7 @@ const SIZES: &[Case] = &[
         "-5 3.2.2-15\n a connect 5\n a > 30 { \"%/t\" {} 78*512 }\n a refused 95",
     ),
     (
-        "any_packet_of_the_largest_size",
+        "v5_3_2_2_3_6_a_packet_of_the_largest_size",
         "a connect 5\n a sub %/t 0\n b connect 5\n b > 30 { \"%/t\" {} 78*400 }\n a < 30 { \"%/t\" {} 78*400 }",
     ),
     (
