@@ -14,7 +14,7 @@ pub const WAITING: &[Case] = &[
         b connect 5
         b > 32 { "%/t" 0001 { 26 "k" "v" 02 0000003C } 'x' }
         b < 40 { 0001 }
-        wait 2s
+        wait 2200ms
         a connect 5 keep 60 present
         a < 32 { "%/t" @1 { 26 "k" "v" 02 ~0000003A } 'x' }"#,
     ),

@@ -330,7 +330,7 @@ pub const EXPIRE: &[Case] = &[
         b connect 5
         b > 31 { "%/t" { 02 0000003C } 'x' }
         b quiet
-        wait 2s
+        wait 2200ms
         a connect 5
         a sub %/t 1
         a < 31 { "%/t" { 02 ~0000003A } 'x' }"#,

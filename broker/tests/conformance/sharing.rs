@@ -101,8 +101,8 @@ const GROUPS: &[Case] = &[
         a connect 5
         c connect 5
         c pub %/t 2 1
-        c pub %/t 2 2
         b gets %/t 2 1
+        c pub %/t 2 2
         b gets %/t 2 2
         a quiet",
     ),

@@ -179,12 +179,16 @@ impl Stage<'_> {
         accepted.then_some(()).ok_or_else(|| format!("{} has not session present {present}", hex(&packet)))
     }
 
+    /// Puts packet ids in for the names that have one.
+    fn known_ids(&self, text: &str) -> String {
+        let ids = self.ids.iter();
+        ids.fold(text.to_owned(), |text, (name, (_, id))| {
+            text.replace(&format!("@{name}"), &hex(id).replace(' ', ""))
+        })
+    }
+
     fn send(&mut self, who: char, text: &str) -> Result<(), String> {
-        let mut text = text.to_owned();
-        for (name, (_, id)) in &self.ids {
-            text = text.replace(&format!("@{name}"), &hex(id).replace(' ', ""));
-        }
-        let bytes = wire(&text);
+        let bytes = wire(&self.known_ids(text));
         // A second CONNECT changes nothing about how the first one is answered.
         if bytes.first() == Some(&0x10) && !self.clients.contains_key(&who) {
             let body = frame_header(&bytes).ok().flatten().map(|header| &bytes[header.header_len..]);
@@ -255,7 +259,7 @@ impl Stage<'_> {
     }
 
     fn receive_in_any_order(&mut self, who: char, text: &str) -> Result<(), String> {
-        let mut expected: Vec<Vec<u8>> = text.split('|').map(wire).collect();
+        let mut expected: Vec<Vec<u8>> = self.known_ids(text).split('|').map(wire).collect();
         while let Some(last) = expected.last() {
             let packet = self.packet(who, last)?;
             let at = expected.iter().position(|one| *one == packet);
