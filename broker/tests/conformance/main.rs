@@ -24,6 +24,7 @@ mod limits;
 mod offers;
 mod ordering;
 mod overlap;
+mod plain;
 mod publish;
 mod retained;
 mod retaining;
