@@ -16,6 +16,7 @@ mod overlap;
 mod publish;
 mod retained;
 mod sessions;
+mod shared;
 mod subscribe;
 mod vectors;
 mod volume;

@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 /// Where the log lies on the simulated disk.
@@ -93,6 +93,8 @@ impl World {
             server_reference: None,
             response_information: None,
             retained: RetainedTotals::default(),
+            strategy: pressure.config.share.strategy,
+            congested: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             stopped: AtomicUsize::new(0),
         });
