@@ -23,6 +23,7 @@ use std::time::Instant;
 const WIRE_BYTES: usize = 256 << 10;
 
 /// What a broker with threads does by itself once many connections have gone.
+#[cfg(feature = "sim")]
 pub fn give_memory_back() {
     crate::memory::give_back();
 }

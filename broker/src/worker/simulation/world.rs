@@ -130,11 +130,13 @@ impl World {
             log_failed: Cell::new(false),
         });
         let others = Rc::downgrade(&inner);
-        seam::set(Some(Rc::new(move || {
+        let switch: Rc<dyn Fn()> = Rc::new(move || {
             if let Some(inner) = others.upgrade() {
                 inner.switch();
             }
-        })));
+        });
+        SteppedLog::set_switch(Some(Rc::clone(&switch)));
+        seam::set(Some(switch));
         Ok(World { inner, fs })
     }
 
@@ -288,6 +290,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         seam::set(None);
+        SteppedLog::set_switch(None);
     }
 }
 
