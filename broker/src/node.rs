@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -136,6 +136,8 @@ impl Node {
             server_reference: config.node.server_reference.clone(),
             response_information: config.node.response_information.clone(),
             retained: RetainedTotals::default(),
+            strategy: config.share.strategy,
+            congested: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             home_key: home_key(&config.node.data)?,
             stopped: AtomicUsize::new(0),

@@ -23,6 +23,8 @@ mod waker;
 
 pub use producer::Producer;
 pub(crate) use waker::Waker;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use waker::seam;
 
 /// What the core wants back once a record is durable. Opaque to this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

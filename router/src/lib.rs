@@ -31,6 +31,8 @@ pub mod route_cache;
 
 pub mod retained;
 
+pub mod share;
+
 pub mod subscriptions;
 
 mod subscribers;
@@ -43,5 +45,6 @@ pub use index::Index;
 pub use retained::{Cursor, Named, Retained};
 pub use route_cache::{CacheCounts, RouteCache};
 pub use routes::{CoreSet, MAX_CORES, Routes};
+pub use share::{Group, Member, Strategy};
 pub use subscribers::Subscriber;
 pub use subscriptions::{FilterId, Subscribed, Subscriptions, Unsubscribed};

@@ -15,7 +15,9 @@ use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::suggest;
 use super::table::{Field, Preset, SETTINGS, Setting, Table};
-use super::types::{Bridge, Config, Limits, Log, Node, Overlap, Protocol, QueueFull, Versions};
+use super::types::{
+    Bridge, Config, Limits, Log, Node, Overlap, Protocol, QueueFull, Share, Strategy, Versions,
+};
 use super::value::Raw;
 
 mod finish;
@@ -312,6 +314,7 @@ fn blank() -> Config {
             overlap: Overlap::Each,
             wildcard_available: false,
             subscription_ids_available: false,
+            shared_available: false,
             max_topic_levels: 0,
             max_user_properties: 0,
             check_payload_format: false,
@@ -319,5 +322,6 @@ fn blank() -> Config {
             held_bytes: 0,
             write_timeout: Duration::ZERO,
         },
+        share: Share { strategy: Strategy::Random },
     }
 }

@@ -14,6 +14,7 @@ use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::table;
+pub use millrace_router::Strategy;
 
 /// All settings, checked and complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub log: Log,
     /// `[limits]`: what one client and all clients together may take.
     pub limits: Limits,
+    /// `[share]`: shared subscriptions.
+    pub share: Share,
 }
 
 /// This process.
@@ -113,6 +116,13 @@ pub struct Log {
     pub ring_records: u32,
 }
 
+/// Shared subscriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Which member gets a message.
+    pub strategy: Strategy,
+}
+
 /// What one client and all clients together may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -170,6 +180,8 @@ pub struct Limits {
     pub wildcard_available: bool,
     /// Subscriptions may have identifiers.
     pub subscription_ids_available: bool,
+    /// There are shared subscriptions (5.0, 3.2.2.3.13).
+    pub shared_available: bool,
     /// Levels of a topic name or filter.
     pub max_topic_levels: u16,
     /// User properties of one packet.
@@ -280,6 +292,16 @@ impl FromStr for Overlap {
         Overlap::ALL.into_iter().find(|one| one.as_str() == text).ok_or(())
     }
 }
+
+/// The strategies, as written in the configuration.
+pub const STRATEGIES: [(&str, Strategy); 6] = [
+    ("round_robin", Strategy::RoundRobin),
+    ("random", Strategy::Random),
+    ("local", Strategy::Local),
+    ("sticky", Strategy::Sticky),
+    ("hash_clientid", Strategy::HashClientId),
+    ("hash_topic", Strategy::HashTopic),
+];
 
 impl Versions {
     /// Every version there is.

@@ -13,7 +13,7 @@ use millrace_kafka_sink::{Compression, Durability, EventKind, Start};
 use millrace_router::Filter;
 
 use super::suggest;
-use super::types::{Overlap, Protocol, QueueFull, Versions};
+use super::types::{Overlap, Protocol, QueueFull, STRATEGIES, Strategy, Versions};
 use super::units::{format_size, format_time, is_server, parse_size, parse_time};
 
 /// What a key may hold: its type, unit and limits. Limits are inclusive.
@@ -63,6 +63,8 @@ pub enum Kind {
     QueueFull,
     /// What overlapping subscriptions get.
     Overlap,
+    /// Who of a shared subscription gets a message.
+    Strategy,
     /// An event's name.
     Event,
     /// An MQTT topic filter, not shared.
@@ -117,6 +119,8 @@ pub enum Value {
     QueueFull(QueueFull),
     /// Of [`Kind::Overlap`].
     Overlap(Overlap),
+    /// Of [`Kind::Strategy`].
+    Strategy(Strategy),
     /// Of [`Kind::Event`].
     Event(EventKind),
     /// Of [`Kind::Durability`].
@@ -164,6 +168,8 @@ pub enum Slot<'a> {
     QueueFull(&'a mut QueueFull),
     /// What overlapping subscriptions get.
     Overlap(&'a mut Overlap),
+    /// Who of a shared subscription gets a message.
+    Strategy(&'a mut Strategy),
     /// A required event.
     Event(&'a mut Option<EventKind>),
     /// A durability.
@@ -230,6 +236,7 @@ impl Kind {
             Kind::Overlap => {
                 one_of(text(raw, "a string")?, Overlap::ALL.map(Overlap::as_str), Value::Overlap)
             }
+            Kind::Strategy => strategy(text(raw, "a string")?),
             Kind::Event => one_of(text(raw, "a string")?, EventKind::ALL.map(|e| e.as_str()), Value::Event),
             Kind::Filter => filter(text(raw, "a topic filter as a string")?),
             Kind::Stream => stream(text(raw, "a stream's name as a string")?),
@@ -256,6 +263,7 @@ impl Kind {
             Kind::Versions => format!("list of {}", Versions::NAMES.map(|(name, _)| name).join(", ")),
             Kind::QueueFull => format!("one of {}", QueueFull::ALL.map(QueueFull::as_str).join(", ")),
             Kind::Overlap => format!("one of {}", Overlap::ALL.map(Overlap::as_str).join(", ")),
+            Kind::Strategy => format!("one of {}", STRATEGIES.map(|(name, _)| name).join(", ")),
             Kind::Event => format!("one of {}", EventKind::ALL.map(|e| e.as_str()).join(", ")),
             Kind::Filter => "MQTT topic filter, not shared".to_owned(),
             Kind::Stream => "Kafka topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
@@ -313,6 +321,7 @@ impl Slot<'_> {
             }
             (Slot::Versions(field), Value::Versions(versions)) => *field = versions,
             (Slot::QueueFull(field), Value::QueueFull(policy)) => *field = policy,
+            (Slot::Strategy(field), Value::Strategy(strategy)) => *field = strategy,
             (Slot::Overlap(field), Value::Overlap(overlap)) => *field = overlap,
             (Slot::Event(field), Value::Event(event)) => *field = Some(event),
             (Slot::Durability(field), Value::Durability(durability)) => *field = durability,
@@ -392,6 +401,14 @@ fn servers(raw: &Raw) -> Result<Value, String> {
         Some(server) => Err(format!("{server:?} is not HOST:PORT")),
         None => Ok(Value::List(list)),
     }
+}
+
+fn strategy(text: &str) -> Result<Value, String> {
+    let known = STRATEGIES.iter().find(|(name, _)| *name == text);
+    let names = STRATEGIES.map(|(name, _)| name);
+    known.map(|(_, strategy)| Value::Strategy(*strategy)).ok_or_else(|| {
+        format!("{text:?} is none of {}{}", names.join(", "), suggest::did_you_mean(text, names))
+    })
 }
 
 fn versions(raw: &Raw) -> Result<Value, String> {

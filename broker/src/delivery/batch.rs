@@ -7,6 +7,7 @@ use super::message::text;
 use crate::hook::Verdict;
 use bytes::Bytes;
 use millrace_codec::QoS;
+use millrace_router::Member;
 
 /// Messages of at least this many bytes are not copied into the batch.
 const OWN_BYTES: usize = 1 << 10;
@@ -24,6 +25,21 @@ pub enum Purpose {
     Answer(ScanId),
     /// The end of an answer: with a payload of one byte, topic and payload are where to go on; else there is no more.
     End(ScanId),
+    /// For one member of a shared subscription.
+    Member(ToMember),
+    /// It was for this member, which has left or cannot take it.
+    Return(ToMember),
+}
+
+/// A message's way to one member of a shared subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToMember {
+    /// The member.
+    pub member: Member,
+    /// The group's position and generation on the core that keeps it.
+    pub group: (u32, u32),
+    /// Nobody else is there: it waits for the member if that is away.
+    pub if_away: bool,
 }
 
 /// Names one walk through the retained messages.
@@ -158,6 +174,7 @@ impl Batch {
             retain: item.retain,
             verdict: Verdict::default(),
             order: self.aside(position).map_or(0, |aside| aside.order),
+            share: 0,
         })
     }
 
@@ -188,6 +205,7 @@ mod tests {
             retain: true,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         let messages = [make("a", &small[..]), make("b/c", &big[..]), make("d", &[][..])];
         let mut batch = Batch::new(3);
@@ -216,6 +234,7 @@ mod tests {
             retain: true,
             verdict: Verdict::default(),
             order,
+            share: 0,
         };
         let scan = ScanId { session: (3, 4), number: 5 };
         let mut batch = Batch::new(0);
@@ -253,6 +272,7 @@ mod tests {
             retain: false,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         let mut large = None;
         let mut batches = [Batch::new(0), Batch::new(0)];

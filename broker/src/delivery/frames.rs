@@ -223,6 +223,7 @@ mod tests {
             retain: false,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         let mut frames = Frames::default();
         for (version, qos, retain, id) in [

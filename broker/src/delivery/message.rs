@@ -22,6 +22,8 @@ pub struct Message<'a> {
     pub verdict: Verdict,
     /// Its place among the messages that were published to be retained, of all topics and cores; 0 if it was not.
     pub order: u64,
+    /// The membership of the receiver that it is for, of a shared subscription; 0 for none.
+    pub share: u32,
 }
 
 /// A message that has to wait: one allocation, shared by all sessions of a core that wait for it.
@@ -37,12 +39,13 @@ pub struct Stored {
     /// When nobody may be sent it any more, monotonic milliseconds; `u64::MAX` for never (5.0, 3.3.2.3.3).
     expires_ms: u64,
     order: u64,
+    share: u32,
 }
 
 impl Stored {
     /// Copies a message that begins to wait at this time.
     pub fn new(message: &Message<'_>, now_ms: u64) -> Stored {
-        let Message { topic, from, properties, payload, qos, retain, verdict, order } = *message;
+        let Message { topic, from, properties, payload, qos, retain, verdict, order, share } = *message;
         let expiry_s = match properties {
             [] => None,
             raw => Properties::from_validated(raw).message_expiry_interval(),
@@ -58,7 +61,7 @@ impl Stored {
         let properties_end = bytes.len() as u32;
         bytes.extend_from_slice(payload);
         let bytes = bytes.into();
-        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms, order }
+        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms, order, share }
     }
 
     /// The message after it has waited until this time: with what is left of its expiry, which is written to `list`;
@@ -95,7 +98,13 @@ impl Stored {
             retain: self.retain,
             verdict: self.verdict,
             order: self.order,
+            share: self.share,
         }
+    }
+
+    /// The membership of the receiver that it is for; 0 for none.
+    pub fn share(&self) -> u32 {
+        self.share
     }
 
     /// Its topic.
@@ -144,6 +153,7 @@ mod tests {
             retain: true,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         let stored = Stored::new(&message, 5);
         let again = stored.message();
@@ -173,6 +183,7 @@ mod tests {
             retain: false,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         let stored = Stored::new(&message, 10_000);
         let mut scratch = PropertyBuf::new();

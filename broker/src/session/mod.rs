@@ -104,9 +104,24 @@ pub struct Will {
     pub delay_s: u32,
 }
 
+/// A session's part in a shared subscription.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Its number on this core, not 0.
+    pub number: u32,
+    /// The subscription, `$share/{group}/{filter}`.
+    pub full: Box<str>,
+    /// What it grants.
+    pub options: Options,
+    /// The group's position and generation on the core that keeps it, once that has taken the session in.
+    pub group: Option<(u32, u32)>,
+}
+
 /// What few sessions have.
 #[derive(Debug)]
 pub struct Extra {
+    /// Shared subscriptions.
+    pub memberships: Vec<Membership>,
     /// Walks through the retained messages for its new subscriptions; the first one is under way.
     pub scans: VecDeque<Scan>,
     /// Topic aliases that the client has set on this connection.
@@ -124,6 +139,7 @@ pub struct Extra {
 impl Default for Extra {
     fn default() -> Extra {
         Extra {
+            memberships: Vec::new(),
             scans: VecDeque::new(),
             taken: Taken::default(),
             given: Given::default(),
@@ -247,6 +263,11 @@ impl Session {
     #[inline]
     pub fn flow_if_any(&mut self) -> Option<&mut Flow> {
         self.flow.as_deref_mut()
+    }
+
+    /// How many subscriptions it has, shared ones included.
+    pub fn subscriptions(&self) -> usize {
+        self.filters.len() + self.extra.as_ref().map_or(0, |extra| extra.memberships.len())
     }
 
     /// What few sessions have.

@@ -293,6 +293,32 @@ impl Outbound {
         dropped
     }
 
+    /// Takes out what was got as a member of a group, oldest first: all that waits, and before it, if the client has
+    /// gone, QoS 1 in flight. QoS 2 in flight stays [MQTT-4.8.2-4].
+    pub fn take_shared(&mut self, share: u32, gone: bool) -> Vec<Queued> {
+        let mut taken = Vec::new();
+        for at in 0..if gone { self.window.len() } else { 0 } {
+            let Some(slot) = self.window.get_mut(at) else { break };
+            let Some(held) = slot.held.as_ref().filter(|held| held.share() == share) else { continue };
+            if slot.state == State::PubAck {
+                let message = Arc::clone(held);
+                let (qos, retain, subscription_id) = (QoS::AtLeastOnce, slot.retain, slot.subscription_id);
+                taken.push(Queued { message, qos, retain, subscription_id });
+                self.in_flight = self.in_flight.saturating_sub(u16::from(slot.finish()));
+            }
+        }
+        self.trim();
+        for queued in std::mem::take(&mut self.queue) {
+            if queued.message.share() == share {
+                self.queued_bytes -= queued.message.len();
+                taken.push(queued);
+            } else {
+                self.queue.push_back(queued);
+            }
+        }
+        taken
+    }
+
     /// The message that is to be sent next.
     pub fn front(&self) -> Option<&Queued> {
         self.queue.front()

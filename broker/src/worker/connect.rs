@@ -279,6 +279,9 @@ impl Core {
         };
         let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
         if next == Next::Go && present.is_some() {
+            if let Some(id) = self.sessions.id_at(position) {
+                self.be_back(id);
+            }
             self.pump(index);
             self.ask(position);
         }
@@ -338,7 +341,9 @@ impl Core {
         if !limits.subscription_ids_available {
             say(Property::SubscriptionIdentifierAvailable(false));
         }
-        say(Property::SharedSubscriptionAvailable(false));
+        if !limits.shared_available {
+            say(Property::SharedSubscriptionAvailable(false));
+        }
         if keep_alive != connect.keep_alive {
             say(Property::ServerKeepAlive(keep_alive));
         }
@@ -364,6 +369,7 @@ fn keep_will(will: &millrace_codec::Will<'_>, client_id: &str) -> Will {
         retain: will.retain,
         verdict: Verdict::default(),
         order: 0,
+        share: 0,
     };
     let delay_s = will.properties.will_delay_interval().unwrap_or_default();
     // Its expiry counts from when it is published, as it stands there.

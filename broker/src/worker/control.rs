@@ -24,6 +24,7 @@ impl Core {
                     self.publish_parked_wills();
                 }
                 Control::Ask(ask) => self.take_ask(ask),
+                Control::Share(note) => self.take_share_note(*note),
                 Control::Stop(step) => self.stop(step),
             }
         }
@@ -71,6 +72,7 @@ impl Core {
                 self.outboxes[target].flush(self.me, &self.shared.mailboxes[target]);
             }
         }
+        self.note_congestion();
     }
 
     /// The ring has room: sessions that waited for it to record their deliveries go on, before held publishers are

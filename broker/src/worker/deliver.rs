@@ -34,8 +34,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// What a subscription grants of a message.
     #[inline]
-    fn of(options: Options, message: &Message<'_>) -> Terms {
+    pub fn of(options: Options, message: &Message<'_>) -> Terms {
         Terms {
             qos: message.qos.min(options.qos()),
             retain: message.retain && options.retain_as_published(),
@@ -77,6 +78,10 @@ impl Core {
             }
         }
         self.scratch.ids.clear();
+        if !self.groups.is_empty() {
+            self.begin_message(false);
+            self.deliver_to_groups(message, &mut targets);
+        }
         if filters > 1 && self.shared.limits.overlap == Overlap::One {
             // A subscription that grants its own client nothing has no part in what others grant.
             targets.retain(|target| !target.options.no_local() || !self.is_own(*target, message));
@@ -265,7 +270,7 @@ impl Core {
         }
         let mut packet_id = 0;
         if qos != QoS::AtMostOnce {
-            let keep = session.is_kept() || !Hooks::acked(message.verdict).is_none();
+            let keep = session.is_kept() || message.share != 0 || !Hooks::acked(message.verdict).is_none();
             let now_ms = self.now.mono_ms;
             let stored = keep.then(|| {
                 Arc::clone(scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms))))

@@ -421,3 +421,23 @@ fn read_once(connection: &mut crate::connection::Connection, buffer: &mut [u8]) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(first: u8, packet_id: u8) -> Vec<u8> {
+        vec![first, 6, 0, 1, b't', 0, packet_id, b'x']
+    }
+
+    /// Found by the simulation: released ahead of it, a repetition would have been a new message.
+    #[test]
+    fn a_release_takes_the_held_repetitions_with_it_and_nothing_else() {
+        let (again, other, once) = (publish(0x3c, 7), publish(0x3c, 8), publish(0x32, 7));
+        let mut input = [once.clone(), again.clone(), other.clone(), again.clone(), again.clone()].concat();
+        let scanned = 4 * again.len();
+        let gone = drop_repetitions(&mut input, scanned, Version::V311, 7);
+        // The last is behind the release: a new message.
+        assert_eq!((gone, input), (2 * again.len(), [once, other, again].concat()));
+    }
+}

@@ -6,7 +6,7 @@ use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use millrace_kafka_sink::AckToken;
-use millrace_router::Cursor;
+use millrace_router::{Cursor, Member};
 use mio::Waker;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -50,6 +50,38 @@ pub struct Ask {
     pub bytes: u64,
 }
 
+/// What cores tell each other of the members of a shared subscription.
+pub enum ShareNote {
+    /// A session becomes a member, or its client is back.
+    Join {
+        /// `$share/{group}/{filter}`.
+        full: Box<str>,
+        /// The session.
+        member: Member,
+    },
+    /// It is a member now, and the route of the filter is stored.
+    Joined {
+        /// The session.
+        member: Member,
+        /// The group's position and generation on the core that keeps it.
+        group: (u32, u32),
+    },
+    /// The client has gone, the session is kept.
+    Away {
+        /// `$share/{group}/{filter}`.
+        full: Box<str>,
+        /// The session.
+        member: Member,
+    },
+    /// The session is no member any more.
+    Leave {
+        /// `$share/{group}/{filter}`.
+        full: Box<str>,
+        /// The session.
+        member: Member,
+    },
+}
+
 /// Steps of a clean stop. All cores take one before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -71,6 +103,8 @@ pub enum Control {
     Room,
     /// A question for retained messages; one a session at a time.
     Ask(Box<Ask>),
+    /// Something about a member of a shared subscription.
+    Share(Box<ShareNote>),
     /// A step of the clean stop.
     Stop(Stop),
 }

@@ -19,12 +19,14 @@ mod deliver;
 mod flush;
 mod input;
 mod mailbox;
+mod member;
 mod outbox;
 mod publish;
 mod retain;
 mod scan;
 mod seen;
 mod sessions;
+mod share;
 mod slots;
 mod subscribe;
 mod timer;
@@ -42,7 +44,7 @@ pub use mailbox::{Control, Mailbox, Stop};
 pub use retain::RetainedTotals;
 pub use turn::WAKER;
 
-use crate::config::Limits;
+use crate::config::{Limits, Strategy};
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
@@ -62,7 +64,7 @@ use slots::{SlotId, Slots};
 use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 use timer::Wheel;
 
@@ -94,6 +96,10 @@ pub struct Shared {
     pub response_information: Option<String>,
     /// Retained messages of all cores.
     pub retained: RetainedTotals,
+    /// Which member of a shared subscription gets a message.
+    pub strategy: Strategy,
+    /// Cores, one bit each, that have messages waiting for others and keep groups, which could make more of them.
+    pub congested: AtomicU64,
     /// Sessions, those of clients that are away included.
     pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
@@ -209,8 +215,10 @@ pub struct Core {
     keeper: retain::Keeper,
     /// Wills that wait until the core that keeps them has room.
     parked_wills: VecDeque<ParkedWill>,
-    /// Numbers walks through retained messages.
+    /// Numbers walks through retained messages, and memberships of shared subscriptions.
     scans: u32,
+    /// Shared subscriptions that this core keeps.
+    groups: share::Groups,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
     timers: Wheel,
@@ -286,6 +294,7 @@ impl Core {
             keeper: retain::Keeper::default(),
             parked_wills: VecDeque::new(),
             scans: 0,
+            groups: share::Groups::default(),
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),

@@ -13,6 +13,7 @@ use millrace_codec::{
 };
 use millrace_kafka_sink::{AckToken, EventData};
 use millrace_router::CoreSet;
+use std::sync::atomic::Ordering;
 
 /// Marks the position in an ack token as that of a PUBREC.
 pub(super) const PUBREC_BIT: u32 = 1 << 31;
@@ -228,7 +229,8 @@ impl Core {
         if cores.interested != 0 {
             let Publish { topic, payload, qos, retain, .. } = *publish;
             let properties = publish.properties.raw();
-            let message = Message { topic, from: &from, properties, payload, qos, retain, verdict, order };
+            let message =
+                Message { topic, from: &from, properties, payload, qos, retain, verdict, order, share: 0 };
             self.route(cores, &message, matches);
         }
         self.scratch.from = from;
@@ -243,7 +245,8 @@ impl Core {
         let Publish { topic, payload, qos, retain, .. } = *publish;
         let properties = publish.properties.raw();
         let verdict = Verdict::default();
-        let message = Message { topic, from: &from, properties, payload, qos, retain, verdict, order: 0 };
+        let message =
+            Message { topic, from: &from, properties, payload, qos, retain, verdict, order: 0, share: 0 };
         match self.retain(&message) {
             (Keep::Done(order), cores) => Some((order, cores)),
             (Keep::Full, _) => None,
@@ -263,7 +266,19 @@ impl Core {
                 return false;
             }
         }
-        true
+        let congested = self.shared.congested.load(Ordering::Relaxed) & cores.interested;
+        congested == 0 || !self.waits_for(congested)
+    }
+
+    /// Asks congested cores to say when they are not any more. `false`: none of them is by now.
+    #[cold]
+    fn waits_for(&self, congested: u64) -> bool {
+        let mut left = congested & !(1 << self.me);
+        while left != 0 {
+            self.shared.mailboxes[left.trailing_zeros() as usize].want_room(self.me);
+            left &= left - 1;
+        }
+        self.shared.congested.load(Ordering::SeqCst) & congested != 0
     }
 
     /// Names the acknowledgement of the message that is being admitted, for those who confirm it.

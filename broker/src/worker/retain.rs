@@ -228,6 +228,7 @@ impl Core {
             retain: false,
             verdict: Verdict::default(),
             order: 0,
+            share: 0,
         };
         outbox.push(me, &mailboxes[me], &mailboxes[core], &end, Purpose::End(scan), &mut None);
     }

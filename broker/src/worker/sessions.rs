@@ -56,6 +56,9 @@ impl Core {
             self.counters.records_too_large += self.hooks.record(taken, now, session.who(), data);
         }
         if kept {
+            if let Some(id) = self.sessions.id_at(position) {
+                self.be_away(id);
+            }
             self.arm_session(position, wakes_ms);
         } else {
             self.end_session(position);
@@ -65,6 +68,9 @@ impl Core {
     /// A session ends for good [MQTT-3.1.2-4, MQTT-3.1.2-23]: with it the will that was delayed.
     pub(super) fn end_session(&mut self, position: u32) {
         self.publish_will_of(position);
+        if let Some(id) = self.sessions.id_at(position) {
+            self.leave_all(id);
+        }
         let Some(mut session) = self.sessions.remove(position) else { return };
         self.shared.sessions.fetch_sub(1, Ordering::Relaxed);
         self.clients.remove(&session.client_id, position);

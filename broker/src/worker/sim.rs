@@ -16,13 +16,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 
 /// Bytes that fit on a connection, each way, before its reader has to read.
 const WIRE_BYTES: usize = 256 << 10;
 
 /// What a broker with threads does by itself once many connections have gone.
+#[cfg(feature = "sim")]
 pub fn give_memory_back() {
     crate::memory::give_back();
 }
@@ -104,6 +105,8 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
         server_reference: None,
         response_information: None,
         retained: RetainedTotals::default(),
+        strategy: Config::default().share.strategy,
+        congested: AtomicU64::new(0),
         sessions: AtomicUsize::new(0),
         home_key: [7; 16],
         stopped: AtomicUsize::new(0),

@@ -49,6 +49,9 @@ impl Core {
         if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
+        if !self.join_all(id, subscribe, subscription_id) {
+            return Next::Hold;
+        }
         let codes: Vec<u8> = subscribe
             .filters
             .iter()
@@ -70,6 +73,45 @@ impl Core {
         true
     }
 
+    /// Joins the groups of shared subscriptions. `false`: not all of them have taken the session in yet.
+    fn join_all(&mut self, id: SlotId, subscribe: &Subscribe<'_>, subscription_id: u32) -> bool {
+        let mut joined = true;
+        for (text, asked) in subscribe.filters.iter() {
+            if let Ok(filter) = self.permitted_filter(id, text)
+                && filter.share_group().is_some()
+            {
+                let qos = asked.qos.min(self.shared.limits.max_qos);
+                let options =
+                    Options::new(qos, subscription_id).with_retain_as_published(asked.retain_as_published);
+                joined &= self.join(id, text, options);
+            }
+        }
+        joined
+    }
+
+    /// What a session may subscribe to.
+    fn permitted_filter<'a>(&mut self, id: SlotId, text: &'a str) -> Result<Filter<'a>, ReasonCode> {
+        let filter = Filter::parse(text).map_err(|_| ReasonCode::TopicFilterInvalid)?;
+        let limits = &self.shared.limits;
+        let shared = filter.share_group().is_some();
+        if shared && !limits.shared_available {
+            return Err(ReasonCode::SharedSubscriptionsNotSupported);
+        }
+        if !limits.wildcard_available && filter.has_wildcard() {
+            return Err(ReasonCode::WildcardSubscriptionsNotSupported);
+        }
+        if filter.text().split('/').count() > usize::from(limits.max_topic_levels) {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        let max = limits.max_subscriptions as usize;
+        let known = match shared {
+            true => self.is_member(id, text),
+            false => self.subscriptions.find(text, id.index).is_some(),
+        };
+        let held = self.sessions.at(id.index).map_or(0, |session| session.subscriptions());
+        if known || held < max { Ok(filter) } else { Err(ReasonCode::QuotaExceeded) }
+    }
+
     /// Subscribes to one filter; the code for the SUBACK.
     fn grant(
         &mut self,
@@ -79,34 +121,24 @@ impl Core {
         asked: SubscribeOptions,
         subscription_id: u32,
     ) -> u8 {
-        let refuse = |reason: ReasonCode| {
+        let filter = match self.permitted_filter(id, text) {
+            Ok(filter) => filter,
             // 3.x has one code for all refusals [MQTT-3.9.3-2].
-            if version == Version::V5 { reason as u8 } else { 0x80 }
+            Err(reason) => return if version == Version::V5 { reason as u8 } else { 0x80 },
         };
-        let Ok(filter) = Filter::parse(text) else { return refuse(ReasonCode::TopicFilterInvalid) };
+        let qos = asked.qos.min(self.shared.limits.max_qos);
         if filter.share_group().is_some() {
-            return refuse(ReasonCode::SharedSubscriptionsNotSupported);
+            // It has joined already, and gets no retained messages (5.0, 4.8.2).
+            self.record_filter(id, EventData::Subscribed { filter: text, qos: qos as u8 });
+            return qos as u8;
         }
-        let limits = &self.shared.limits;
-        if !limits.wildcard_available && filter.has_wildcard() {
-            return refuse(ReasonCode::WildcardSubscriptionsNotSupported);
-        }
-        if text.split('/').count() > usize::from(limits.max_topic_levels) {
-            return refuse(ReasonCode::TopicFilterInvalid);
-        }
-        let Some(session) = self.sessions.at_mut(id.index) else {
-            return refuse(ReasonCode::UnspecifiedError);
-        };
-        let known = self.subscriptions.find(text, id.index).is_some();
-        if !known && session.filters.len() >= limits.max_subscriptions as usize {
-            return refuse(ReasonCode::QuotaExceeded);
-        }
-        let qos = asked.qos.min(limits.max_qos);
         let options = Options::new(qos, subscription_id)
             .with_no_local(asked.no_local)
             .with_retain_as_published(asked.retain_as_published);
         let subscribed = self.subscriptions.subscribe(text, id.index, options);
-        if subscribed.replaced.is_none() {
+        if subscribed.replaced.is_none()
+            && let Some(session) = self.sessions.at_mut(id.index)
+        {
             session.filters.add(subscribed.id);
         }
         if subscribed.first {
@@ -154,6 +186,10 @@ impl Core {
     }
 
     fn revoke(&mut self, id: SlotId, text: &str) -> ReasonCode {
+        if let Some(options) = self.leave(id, text) {
+            self.record_filter(id, EventData::Unsubscribed { filter: text, qos: options.qos() as u8 });
+            return ReasonCode::Success;
+        }
         let Some(removed) = self.subscriptions.unsubscribe(text, id.index) else {
             return ReasonCode::NoSubscriptionExisted;
         };

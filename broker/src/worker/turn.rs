@@ -131,6 +131,14 @@ impl Core {
                 break;
             }
         }
+        self.tell_room();
+    }
+
+    /// Tells cores that found this one's lane full, or it congested, to try again.
+    pub(super) fn tell_room(&mut self) {
+        if self.is_congested() {
+            return;
+        }
         let mut waiting = self.shared.mailboxes[self.me].take_wants_room();
         while waiting != 0 {
             let core = waiting.trailing_zeros() as usize;
@@ -165,6 +173,16 @@ impl Core {
                 }
                 Purpose::Answer(scan) => {
                     self.take_answer(scan, &message, false);
+                    continue;
+                }
+                Purpose::Member(to) => {
+                    self.begin_message(true);
+                    self.deliver_to_member(batch.sender, to, &message);
+                    continue;
+                }
+                Purpose::Return(to) => {
+                    self.begin_message(true);
+                    self.redispatch(to, &message);
                     continue;
                 }
                 Purpose::End(scan) => {

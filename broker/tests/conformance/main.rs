@@ -29,6 +29,7 @@ mod publish;
 mod retained;
 mod retaining;
 mod sessions;
+mod shared;
 mod sharing;
 mod slow;
 mod subscribe;

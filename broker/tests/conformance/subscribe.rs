@@ -28,21 +28,6 @@ const RESULTS: &[Case] = &[
         a < 90 { FFFF {} 0201 }"#,
     ),
     (
-        "v5_3_9_3_shared_subscription",
-        r#"a connect 5
-        a > 82 { 0001 {} "$share/g/%/a" 01 "%/b" 01 }
-        a < 90 { 0001 {} 9E01 }
-        b connect 5
-        b pub %/a 1 x
-        a quiet"#,
-    ),
-    (
-        "v311_3_9_3_2_shared_subscription",
-        r#"a connect 311
-        a > 82 { 0001 "$share/g/%/a" 01 "%/b" 01 }
-        a < 90 { 0001 8001 }"#,
-    ),
-    (
         "v5_4_8_2_1_share_without_filter",
         "a connect 5\n a > 82 { 0001 {} \"$share/g\" 01 }\n a < E0 { 81 }\n a closed",
     ),

@@ -45,6 +45,11 @@ impl Log {
 }
 
 impl SteppedLog {
+    /// Who is called, from now on and in this thread, before a log goes to sleep: cores may go on there.
+    pub fn set_switch(switch: Option<std::rc::Rc<dyn Fn()>>) {
+        crate::ring::seam::set(switch);
+    }
+
     /// Whether a step would do anything at this time: the thread would be running.
     pub fn is_awake(&self, mono: Duration) -> bool {
         !self.ended && self.asleep.is_none_or(|until| until <= mono || !self.shared.waker.is_asleep())

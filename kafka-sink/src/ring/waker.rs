@@ -20,6 +20,8 @@ impl Waker {
     /// The log thread says it is about to sleep. It must look at everything that may wake it once
     /// more after this.
     pub(crate) fn going_to_sleep(&self) {
+        #[cfg(any(test, feature = "sim"))]
+        seam::reach();
         self.sleeping.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
@@ -42,6 +44,30 @@ impl Waker {
             && let Some(thread) = self.thread.get()
         {
             thread.unpark();
+        }
+    }
+}
+
+/// A point at which a simulation may let the cores go on: between the log's last look at the rings and its sleep.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod seam {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    pub(crate) type Switch = Rc<dyn Fn()>;
+
+    thread_local! {
+        static SWITCH: RefCell<Option<Switch>> = const { RefCell::new(None) };
+    }
+
+    pub(crate) fn set(switch: Option<Switch>) {
+        SWITCH.with(|place| *place.borrow_mut() = switch);
+    }
+
+    pub(super) fn reach() {
+        let switch = SWITCH.with(|place| place.borrow().clone());
+        if let Some(switch) = switch {
+            switch();
         }
     }
 }

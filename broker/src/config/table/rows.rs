@@ -536,6 +536,14 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "shared_available",
+        kind: Kind::Flag,
+        preset: Preset::Value("true"),
+        text: "Whether there are shared subscriptions, $share/GROUP/FILTER; 5.0 clients are told.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.shared_available)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_topic_levels",
         kind: number(1, 128, "levels"),
         preset: Preset::Value("64"),
@@ -583,5 +591,16 @@ pub static SETTINGS: &[Setting] = &[
         preset: Preset::Value("60s"),
         text: "Time after which a client that takes none of the data waiting for it is closed.",
         field: Field::Draft(|d| Slot::Time(&mut d.config.limits.write_timeout)),
+    },
+    Setting {
+        table: Table::Share,
+        key: "strategy",
+        kind: Kind::Strategy,
+        preset: Preset::Value("round_robin"),
+        text: "Which member of a shared subscription gets a message, of those that are connected: \
+               round_robin, one after the other; random; local, one on the core that keeps the group \
+               if there is any; sticky, the same one until it goes; hash_clientid, by the publisher; \
+               hash_topic, by the topic.",
+        field: Field::Draft(|d| Slot::Strategy(&mut d.config.share.strategy)),
     },
 ];

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::seam;
 use millrace_codec::QoS;
 use millrace_kafka_sink::log::reader::{From, Reader};
-use millrace_kafka_sink::log::sim::{Random, SimFs};
+use millrace_kafka_sink::log::sim::{Fault, Random, SimFs};
 use millrace_kafka_sink::log::{self};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Outcome {
     pub messages: u64,
     /// Messages that clients got.
     pub deliveries: u64,
+    /// Operations of the disk that failed.
+    pub faults: u64,
 }
 
 /// Says which seed it was when something panics.
@@ -53,7 +55,13 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     let result = play(&world, &mut book);
     result.map_err(|what| format!("seed {seed}: {what}\nlast events:\n{}", world.last_events()))?;
     let (messages, deliveries) = (book.messages.len() as u64, book.deliveries);
-    Ok(Outcome { hash: world.hash(), marks: seam::take_marks(), messages, deliveries })
+    Ok(Outcome {
+        hash: world.hash(),
+        marks: seam::take_marks(),
+        messages,
+        deliveries,
+        faults: world.fs.faults_met(),
+    })
 }
 
 /// Everything is small, in most seeds very small.
@@ -88,6 +96,9 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
         for _ in 0..world.below(9) {
             world.step();
         }
+        if world.one_in(150) {
+            world.fs.fail_at(world.fs.operations() + world.below(10), Fault::Io);
+        }
         if step == crash_at {
             let (disk, _) = world.fs.restart(step);
             check_log(disk, book, true)?;
@@ -97,6 +108,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
         }
     }
     world.network().make_good();
+    world.fs.heal();
     rest(world, book, &mut actors)?;
     world.check_rest()?;
     let counters = world.counters();
@@ -248,7 +260,7 @@ mod tests {
             None => 0..setting("MILLRACE_SEEDS").unwrap_or(300),
         };
         let all = seeds.end - seeds.start >= 300;
-        let mut sum = Outcome { hash: 0, marks: 0, messages: 0, deliveries: 0 };
+        let mut sum = Outcome { hash: 0, marks: 0, messages: 0, deliveries: 0, faults: 0 };
         for seed in seeds {
             let outcome = run(seed).unwrap_or_else(|failure| panic!("{failure}"));
             if seed % 10 == 0 {
@@ -257,6 +269,7 @@ mod tests {
             sum.marks |= outcome.marks;
             sum.messages += outcome.messages;
             sum.deliveries += outcome.deliveries;
+            sum.faults += outcome.faults;
         }
         println!("{sum:?}");
         if all {
@@ -282,7 +295,7 @@ mod tests {
             for branch in expected {
                 assert!(sum.marks & 1 << branch as u32 != 0, "no history came by {branch:?}");
             }
-            assert!(sum.deliveries > sum.messages, "{sum:?}: hardly anything happened");
+            assert!(sum.deliveries > sum.messages && sum.faults > 0, "{sum:?}: hardly anything happened");
         }
     }
 }

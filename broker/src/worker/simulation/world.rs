@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 /// Where the log lies on the simulated disk.
@@ -93,6 +93,8 @@ impl World {
             server_reference: None,
             response_information: None,
             retained: RetainedTotals::default(),
+            strategy: pressure.config.share.strategy,
+            congested: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             stopped: AtomicUsize::new(0),
         });
@@ -128,11 +130,13 @@ impl World {
             log_failed: Cell::new(false),
         });
         let others = Rc::downgrade(&inner);
-        seam::set(Some(Rc::new(move || {
+        let switch: Rc<dyn Fn()> = Rc::new(move || {
             if let Some(inner) = others.upgrade() {
                 inner.switch();
             }
-        })));
+        });
+        SteppedLog::set_switch(Some(Rc::clone(&switch)));
+        seam::set(Some(switch));
         Ok(World { inner, fs })
     }
 
@@ -286,6 +290,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         seam::set(None);
+        SteppedLog::set_switch(None);
     }
 }
 

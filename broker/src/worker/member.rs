@@ -1,0 +1,158 @@
+//! Shared subscriptions, the side of a member's home core: joining and leaving groups, and giving back what a member that
+//! leaves has not acknowledged.
+//!
+//! A message with QoS 2 that has been sent stays with its client: when that is back its delivery is completed
+//! [MQTT-4.8.2-4], and nobody else gets it [MQTT-4.8.2-5].
+
+use super::deliver::Terms;
+use super::mailbox::ShareNote;
+use super::{Core, SlotId};
+use crate::delivery::{Message, Purpose, ToMember};
+use crate::session::{Membership, Options, Queued};
+use millrace_router::Member;
+
+impl Core {
+    /// Joins a group for a session, or changes the options of its membership. `false`: the core that keeps the group has
+    /// not answered yet; the connection is tried again when it has.
+    pub(super) fn join(&mut self, id: SlotId, full: &str, options: Options) -> bool {
+        let number = self.scans.wrapping_add(1).max(1);
+        let Some(session) = self.sessions.at_mut(id.index) else { return true };
+        let memberships = &mut session.extra().memberships;
+        if let Some(known) = memberships.iter_mut().find(|one| *one.full == *full) {
+            known.options = options;
+            return known.group.is_some();
+        }
+        self.scans = number;
+        memberships.push(Membership { number, full: full.into(), options, group: None });
+        self.announce(id, number, full.into());
+        self.membership(id, number).is_none_or(|one| one.group.is_some())
+    }
+
+    fn announce(&mut self, id: SlotId, number: u32, full: Box<str>) {
+        let member = Member { core: self.me, session: (id.index, id.generation), number };
+        self.say(self.group_core(&full), ShareNote::Join { full, member });
+    }
+
+    fn membership(&mut self, id: SlotId, number: u32) -> Option<&mut Membership> {
+        if !self.sessions.contains(id) {
+            return None;
+        }
+        let memberships = &mut self.sessions.at_mut(id.index)?.extra_if_any()?.memberships;
+        memberships.iter_mut().find(|one| one.number == number)
+    }
+
+    /// The group has taken a member in, and its route is stored.
+    pub(super) fn has_joined(&mut self, member: Member, group: (u32, u32)) {
+        let (index, generation) = member.session;
+        let id = SlotId { index, generation };
+        let Some(membership) = self.membership(id, member.number) else { return };
+        membership.group = Some(group);
+        if let Some(session) = self.sessions.at(index) {
+            let connection = session.connection;
+            self.retry_if_held(connection);
+        }
+    }
+
+    /// Whether a session is a member of this group, or about to be.
+    pub(super) fn is_member(&mut self, id: SlotId, full: &str) -> bool {
+        let extra = self.sessions.at_mut(id.index).and_then(|session| session.extra_if_any());
+        extra.is_some_and(|extra| extra.memberships.iter().any(|one| *one.full == *full))
+    }
+
+    /// Leaves a group. `None`: it was not a member.
+    pub(super) fn leave(&mut self, id: SlotId, full: &str) -> Option<Options> {
+        let extra = self.sessions.at_mut(id.index)?.extra_if_any()?;
+        let at = extra.memberships.iter().position(|one| *one.full == *full)?;
+        let membership = extra.memberships.swap_remove(at);
+        // What it has begun to get it gets [MQTT-3.10.4-3].
+        self.take_leave(id, &membership, false);
+        Some(membership.options)
+    }
+
+    /// A session ends: it leaves all its groups.
+    pub(super) fn leave_all(&mut self, id: SlotId) {
+        let Some(extra) = self.sessions.at_mut(id.index).and_then(|session| session.extra_if_any()) else {
+            return;
+        };
+        for membership in std::mem::take(&mut extra.memberships) {
+            self.take_leave(id, &membership, true);
+        }
+    }
+
+    fn take_leave(&mut self, id: SlotId, membership: &Membership, gone: bool) {
+        let member = Member { core: self.me, session: (id.index, id.generation), number: membership.number };
+        let full = membership.full.clone();
+        self.say(self.group_core(&full), ShareNote::Leave { full, member });
+        self.give_back(id, membership, gone);
+    }
+
+    /// A kept session's client has gone: others of its groups get what it has not acknowledged.
+    pub(super) fn be_away(&mut self, id: SlotId) {
+        let Some(extra) = self.sessions.at_mut(id.index).and_then(|session| session.extra_if_any()) else {
+            return;
+        };
+        for membership in extra.memberships.clone() {
+            let member =
+                Member { core: self.me, session: (id.index, id.generation), number: membership.number };
+            let full = membership.full.clone();
+            self.say(self.group_core(&full), ShareNote::Away { full, member });
+            self.give_back(id, &membership, true);
+        }
+    }
+
+    /// A kept session's client is back.
+    pub(super) fn be_back(&mut self, id: SlotId) {
+        let Some(extra) = self.sessions.at_mut(id.index).and_then(|session| session.extra_if_any()) else {
+            return;
+        };
+        for Membership { number, full, .. } in extra.memberships.clone() {
+            self.announce(id, number, full);
+        }
+    }
+
+    /// Gives back to its group what a member has not got, oldest first; if it is `gone`, what it has not acknowledged.
+    fn give_back(&mut self, id: SlotId, membership: &Membership, gone: bool) {
+        let Some(group) = membership.group else { return };
+        let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
+        let taken = flow.map(|flow| flow.outbound.take_shared(membership.number, gone)).unwrap_or_default();
+        let member = Member { core: self.me, session: (id.index, id.generation), number: membership.number };
+        let core = self.group_core(&membership.full);
+        let mut list = std::mem::take(&mut self.scratch.list);
+        for Queued { message, .. } in taken {
+            if let Some(message) = message.message_at(self.now.mono_ms, &mut list) {
+                let to = ToMember { member, group, if_away: false };
+                self.return_to(core, to, &Message { share: 0, ..message });
+            }
+        }
+        self.scratch.list = list;
+    }
+
+    fn return_to(&mut self, core: usize, to: ToMember, message: &Message<'_>) {
+        if core == self.me {
+            return self.redispatch(to, message);
+        }
+        let mailboxes = &self.shared.mailboxes;
+        let (own, target) = (&mailboxes[self.me], &mailboxes[core]);
+        self.outboxes[core].push(self.me, own, target, message, Purpose::Return(to), &mut None);
+    }
+
+    /// A message for one member, from the core that keeps the group.
+    pub(super) fn deliver_to_member(&mut self, from: usize, to: ToMember, message: &Message<'_>) {
+        let (index, generation) = to.member.session;
+        let number = to.member.number;
+        let options = self.membership(SlotId { index, generation }, number).map(|one| one.options);
+        let away = self.sessions.at(index).is_none_or(|session| session.connection == u32::MAX);
+        let Some(options) = options.filter(|_| to.if_away || !away) else {
+            // Its group does not know yet; what says so is on its way there before this.
+            if from != self.me {
+                self.return_to(from, to, message);
+            }
+            return;
+        };
+        let terms = Terms::of(options, message);
+        // The copy that is held until it is acknowledged is this member's own.
+        let shared = self.scratch.stored.take();
+        self.deliver_or_queue(index, &Message { share: number, order: 0, ..*message }, terms);
+        self.scratch.stored = shared;
+    }
+}
