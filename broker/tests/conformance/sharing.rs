@@ -174,15 +174,6 @@ const GROUPS: &[Case] = &[
         a quiet
         b quiet",
     ),
-    (
-        "v5_4_8_2_none_for_shared_subscriptions",
-        "-5 4.8.2
-        b connect 5
-        b pub %/t 1r x
-        a connect 5
-        a sub $share/g/%/t 1
-        a quiet",
-    ),
 ];
 
 #[test]
@@ -190,9 +181,20 @@ fn shared_subscriptions() {
     run_all(&[], GROUPS);
 }
 
-const AWAY: &[Case] = &[(
-    "v5_4_8_2_members_that_are_away_get_none_while_others_are_there",
-    "a connect 5 keep 60
+const AWAY: &[Case] = &[
+    (
+        "v5_4_8_2_none_for_shared_subscriptions",
+        "-5 4.8.2
+        b connect 5
+        b pub %/t 1r x
+        a connect 5
+        a sub $share/g/%/t 1
+        wait 100ms
+        a quiet",
+    ),
+    (
+        "v5_4_8_2_members_that_are_away_get_none_while_others_are_there",
+        "a connect 5 keep 60
     a sub $share/g/%/t 1
     b connect 5
     b sub $share/g/%/t 1
@@ -207,7 +209,8 @@ const AWAY: &[Case] = &[(
     b gets %/t 1 3
     a connect 5 keep 60 present
     a quiet",
-)];
+    ),
+];
 
 #[test]
 fn shared_subscriptions_of_members_that_are_away() {
