@@ -1,0 +1,100 @@
+//! A client program: what it needs is fetched into the target directory, then it runs against a broker of its own and
+//! must report each scenario as passed.
+
+use crate::scenarios::{NOT_YET, Version, names};
+use crate::support::{Broker, left_out};
+use crate::tool::Tool;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long all scenarios of a library may take when some of them fail, which is when their time-outs pass.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The address of a broker to run against instead.
+const OTHER_BROKER: &str = "MILLRACE_TEST_BROKER";
+
+/// A folder with the sources of a program.
+pub fn sources(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/clients").join(name)
+}
+
+/// A command in a folder.
+pub fn command(program: &Path, folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder);
+    command
+}
+
+/// Copies files into another folder.
+pub fn copy(from: &Path, names: &[&str], to: &Path) {
+    for name in names {
+        std::fs::copy(from.join(name), to.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// The folder with what a program needs besides itself, in the target directory. If there is none for the contents of
+/// `manifests` (files in its sources), the commands that `fetch` makes run in a new folder with copies of these, which
+/// gets its name only when they have succeeded: a download that broke off leaves nothing that looks finished, and two at
+/// a time do not disturb each other. `None`, after saying so, if a command fails: then the network is not there.
+pub fn fetched(name: &str, manifests: &[&str], fetch: impl Fn(&Path) -> Vec<Command>) -> Option<PathBuf> {
+    let from = sources(name);
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    for manifest in manifests {
+        hasher.write(&std::fs::read(from.join(manifest)).expect("a manifest"));
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp").join("interop");
+    let folder = target.join(format!("{name}-{:016x}", hasher.finish()));
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    std::fs::create_dir_all(&target).expect("a folder for packages");
+    let partial = tempfile::Builder::new().prefix("fetching-").tempdir_in(&target).expect("a folder");
+    copy(&from, manifests, partial.path());
+    for mut command in fetch(partial.path()) {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            left_out(name, &format!("its packages by hand; {command:?} says {said}"));
+            return None;
+        }
+    }
+    match std::fs::rename(partial.path(), &folder) {
+        Err(error) if !folder.is_dir() => panic!("{}: {error}", folder.display()),
+        _ => Some(folder),
+    }
+}
+
+/// Runs a program against a broker that this starts. `cannot`: scenarios that the library has no way to do.
+pub fn run(mut command: Command, versions: &[Version], cannot: &[&str]) {
+    let other = std::env::var(OTHER_BROKER).ok();
+    let broker = other.is_none().then(|| Broker::start(&[]));
+    let not_yet = if broker.is_some() { NOT_YET } else { &[] };
+    command.arg(broker.as_ref().map_or_else(|| other.unwrap_or_default(), |own| own.address().to_string()));
+    command.args(not_yet.iter().map(|name| format!("-{name}")));
+    let expected = names(versions, &[cannot, not_yet].concat());
+
+    let program = Tool::start(command);
+    let deadline = Instant::now() + PATIENCE;
+    let mut passed = Vec::new();
+    let mut complaints = Vec::new();
+    while let Ok(line) = program.out.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match line.strip_prefix("ok ") {
+            Some(name) => passed.push(name.to_owned()),
+            None => complaints.push(line),
+        }
+    }
+    complaints.extend(program.err.try_iter());
+    passed.sort();
+    assert!(passed == expected && complaints.is_empty(), "{}", report(&passed, &expected, &complaints));
+    assert_eq!(program.end().code, Some(0), "it failed without a word");
+}
+
+/// What went wrong, a line each.
+fn report(passed: &[String], expected: &[String], complaints: &[String]) -> String {
+    let mut lines = complaints.to_vec();
+    lines.extend(expected.iter().filter(|name| !passed.contains(name)).map(|name| format!("not ok: {name}")));
+    lines
+        .extend(passed.iter().filter(|name| !expected.contains(name)).map(|name| format!("unknown: {name}")));
+    lines.join("\n")
+}
