@@ -18,3 +18,5 @@ mod scenarios;
 
 mod node;
 mod python;
+#[path = "clients/rust/mod.rs"]
+mod rust;

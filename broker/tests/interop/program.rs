@@ -65,36 +65,79 @@ pub fn fetched(name: &str, manifests: &[&str], fetch: impl Fn(&Path) -> Vec<Comm
     }
 }
 
-/// Runs a program against a broker that this starts. `cannot`: scenarios that the library has no way to do.
-pub fn run(mut command: Command, versions: &[Version], cannot: &[&str]) {
-    let other = std::env::var(OTHER_BROKER).ok();
-    let broker = other.is_none().then(|| Broker::start(&[]));
-    let not_yet = if broker.is_some() { NOT_YET } else { &[] };
-    command.arg(broker.as_ref().map_or_else(|| other.unwrap_or_default(), |own| own.address().to_string()));
-    command.args(not_yet.iter().map(|name| format!("-{name}")));
-    let expected = names(versions, &[cannot, not_yet].concat());
-
-    let program = Tool::start(command);
-    let deadline = Instant::now() + PATIENCE;
-    let mut passed = Vec::new();
-    let mut complaints = Vec::new();
-    while let Ok(line) = program.out.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        match line.strip_prefix("ok ") {
-            Some(name) => passed.push(name.to_owned()),
-            None => complaints.push(line),
-        }
-    }
-    complaints.extend(program.err.try_iter());
-    passed.sort();
-    assert!(passed == expected && complaints.is_empty(), "{}", report(&passed, &expected, &complaints));
-    assert_eq!(program.end().code, Some(0), "it failed without a word");
+/// The broker that a program runs against.
+pub struct Target {
+    own: Option<Broker>,
+    address: String,
 }
 
-/// What went wrong, a line each.
-fn report(passed: &[String], expected: &[String], complaints: &[String]) -> String {
-    let mut lines = complaints.to_vec();
-    lines.extend(expected.iter().filter(|name| !passed.contains(name)).map(|name| format!("not ok: {name}")));
-    lines
-        .extend(passed.iter().filter(|name| !expected.contains(name)).map(|name| format!("unknown: {name}")));
-    lines.join("\n")
+impl Target {
+    /// A broker of our own, or the one that the environment names.
+    pub fn start() -> Target {
+        match std::env::var(OTHER_BROKER) {
+            Ok(address) => Target { own: None, address },
+            Err(_) => {
+                let broker = Broker::start(&[]);
+                Target { address: broker.address().to_string(), own: Some(broker) }
+            }
+        }
+    }
+
+    /// `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn not_yet(&self) -> &'static [&'static str] {
+        if self.own.is_some() { NOT_YET } else { &[] }
+    }
+
+    /// The scenarios that a library must pass here. `cannot`: those that it has no way to do.
+    pub fn scenarios(&self, versions: &[Version], cannot: &[&str]) -> Vec<String> {
+        names(versions, &[cannot, self.not_yet()].concat())
+    }
+}
+
+/// What came out.
+#[derive(Default)]
+pub struct Run {
+    /// Scenarios that were passed.
+    pub passed: Vec<String>,
+    /// Everything else that was said.
+    pub complaints: Vec<String>,
+}
+
+impl Run {
+    /// Panics unless exactly what was expected has passed, and nothing else was said.
+    pub fn check(mut self, expected: &[String]) {
+        self.passed.sort();
+        let mut lines = self.complaints;
+        lines.extend(missing(expected, &self.passed).map(|name| format!("not ok: {name}")));
+        lines.extend(missing(&self.passed, expected).map(|name| format!("not asked for: {name}")));
+        assert!(lines.is_empty(), "{}", lines.join("\n"));
+        assert_eq!(self.passed, expected, "a scenario was reported twice");
+    }
+}
+
+/// What is in `from` and not in `other`.
+fn missing<'a>(from: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a String> {
+    from.iter().filter(|name| !other.contains(name))
+}
+
+/// Runs a program against a broker; all scenarios must pass. `cannot`: those that the library has no way to do.
+pub fn run(mut command: Command, versions: &[Version], cannot: &[&str]) {
+    let target = Target::start();
+    command.arg(target.address()).args(target.not_yet().iter().map(|name| format!("-{name}")));
+    let program = Tool::start(command);
+    let deadline = Instant::now() + PATIENCE;
+    let mut run = Run::default();
+    while let Ok(line) = program.out.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match line.strip_prefix("ok ") {
+            Some(name) => run.passed.push(name.to_owned()),
+            None => run.complaints.push(line),
+        }
+    }
+    run.complaints.extend(program.err.try_iter());
+    run.check(&target.scenarios(versions, cannot));
+    assert_eq!(program.end().code, Some(0), "it failed without a word");
 }

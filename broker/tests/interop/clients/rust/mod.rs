@@ -1,0 +1,4 @@
+//! The program for rumqttc, which is a part of this test program.
+
+mod client;
+mod interop;
