@@ -133,6 +133,9 @@ impl Node {
             connections: Arc::default(),
             connections_max,
             limits: config.limits.clone(),
+            server_reference: config.node.server_reference.clone(),
+            response_information: config.node.response_information.clone(),
+            sessions: AtomicUsize::new(0),
             home_key: home_key(&config.node.data)?,
             stopped: AtomicUsize::new(0),
         });
@@ -251,7 +254,7 @@ type Bound = (Vec<(String, SocketAddr)>, Vec<Vec<net::Listener>>);
 fn bind_all(config: &Config, cores: usize) -> Result<Bound, NodeError> {
     let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
     for listener in &config.listeners {
-        let bound = net::bind(listener.bind, cores);
+        let bound = net::bind(listener.bind, listener.versions, cores);
         let (address, sockets) = bound.map_err(|source| NodeError::Bind {
             name: listener.name.clone(),
             address: listener.bind,

@@ -4,6 +4,7 @@
 //! commented-out setting (`#key = value`, without a space) put in force.
 
 use super::table::{Preset, Setting, Table};
+use super::value::Kind;
 
 /// Columns of the comments.
 const WIDTH: usize = 100;
@@ -92,6 +93,8 @@ fn preset(setting: &Setting) -> String {
 fn example(setting: &Setting) -> String {
     match setting.key {
         "cores" => "4".to_owned(),
+        "server_reference" => "\"broker-2:1883\"".to_owned(),
+        "response_information" => "\"responses/%c/\"".to_owned(),
         _ => "\"millrace@broker-1\"".to_owned(),
     }
 }
@@ -101,6 +104,10 @@ fn toml(setting: &Setting, text: &str) -> String {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text {
         "" => "[]".to_owned(),
+        _ if setting.kind == Kind::Versions => {
+            let quoted: Vec<String> = text.split(", ").map(|version| format!("\"{version}\"")).collect();
+            format!("[{}]", quoted.join(", "))
+        }
         _ if setting.kind.is_bare() || is_number => text.to_owned(),
         _ => format!("\"{text}\""),
     }

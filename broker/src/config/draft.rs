@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_codec::QoS;
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::suggest;
 use super::table::{Field, Preset, SETTINGS, Setting, Table};
-use super::types::{Bridge, Config, Limits, Log, Node, Protocol};
+use super::types::{Bridge, Config, Limits, Log, Node, Overlap, Protocol, QueueFull, Versions};
 use super::value::Raw;
 
 mod finish;
@@ -56,6 +57,7 @@ pub(super) struct ListenerDraft {
     origin: Origin,
     pub(super) bind: Option<SocketAddr>,
     pub(super) protocol: Protocol,
+    pub(super) versions: Versions,
 }
 
 /// A `[hook.NAME]` so far.
@@ -155,7 +157,13 @@ impl Draft {
         let found = self.listeners.iter().position(|listener| listener.name == name);
         let index = found.unwrap_or_else(|| {
             let (name, origin) = (name.to_owned(), origin.clone());
-            self.listeners.push(ListenerDraft { name, origin, bind: None, protocol: Protocol::Mqtt });
+            self.listeners.push(ListenerDraft {
+                name,
+                origin,
+                bind: None,
+                protocol: Protocol::Mqtt,
+                versions: Versions::ALL,
+            });
             self.listeners.len() - 1
         });
         if found.is_none() {
@@ -257,7 +265,14 @@ fn check_name(name: &str) -> Result<(), &'static str> {
 /// Zeros, to be filled by the defaults of the table; a test sees that no field stays untouched.
 fn blank() -> Config {
     Config {
-        node: Node { name: String::new(), cores: 0, data: PathBuf::new(), status_every: Duration::ZERO },
+        node: Node {
+            name: String::new(),
+            cores: 0,
+            data: PathBuf::new(),
+            status_every: Duration::ZERO,
+            server_reference: None,
+            response_information: None,
+        },
         listeners: Vec::new(),
         bridge: Bridge { enabled: false },
         kafka: KafkaConfig::new(Vec::new()),
@@ -271,19 +286,32 @@ fn blank() -> Config {
         },
         limits: Limits {
             max_connections: 0,
+            max_sessions: 0,
+            session_expiry_max: 0,
             max_packet_size: 0,
+            max_payload_size: 0,
             max_client_id_bytes: 0,
+            zero_length_client_id: false,
             connect_timeout: Duration::ZERO,
             max_keep_alive: 0,
             receive_maximum: 0,
             max_inflight: 0,
+            max_qos: QoS::AtMostOnce,
+            topic_alias_maximum: 0,
             max_queued_messages: 0,
             max_queued_bytes: 0,
+            queue_full: QueueFull::DropOldest,
+            queue_qos0: false,
             max_output_bytes: 0,
             max_subscriptions: 0,
             max_filters_per_packet: 0,
+            overlap: Overlap::Each,
+            wildcard_available: false,
+            subscription_ids_available: false,
             max_topic_levels: 0,
             max_user_properties: 0,
+            check_payload_format: false,
+            reason_strings: false,
             held_bytes: 0,
             write_timeout: Duration::ZERO,
         },

@@ -26,7 +26,7 @@ mod file;
 
 pub use annotated::{annotated, keys};
 pub use draft::{Origin, Problem};
-pub use types::{Bridge, Config, Hook, Limits, Listener, Log, Node, Protocol};
+pub use types::{Bridge, Config, Hook, Limits, Listener, Log, Node, Overlap, Protocol, QueueFull, Versions};
 
 use draft::Draft;
 use table::Table;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::table;
@@ -44,6 +45,10 @@ pub struct Node {
     pub data: PathBuf,
     /// Between two lines with the numbers of `millrace status`; zero for none.
     pub status_every: Duration,
+    /// Where 5.0 clients go when this broker stops (0x9C).
+    pub server_reference: Option<String>,
+    /// What 5.0 clients that ask are told; `%c` stands for the client id.
+    pub response_information: Option<String>,
 }
 
 /// One address that takes connections.
@@ -55,6 +60,8 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// What is spoken there.
     pub protocol: Protocol,
+    /// MQTT versions that are spoken there; at least one.
+    pub versions: Versions,
 }
 
 /// What a listener speaks.
@@ -111,10 +118,18 @@ pub struct Log {
 pub struct Limits {
     /// Connections of the whole process; also capped by the descriptor limit.
     pub max_connections: u32,
+    /// Sessions of the whole process, those of clients that are away included.
+    pub max_sessions: u32,
+    /// Seconds that a session is kept while its client is away; `u32::MAX` caps nothing [MQTT-3.1.2-23].
+    pub session_expiry_max: u32,
     /// Bytes of one packet, fixed header included, in both directions [MQTT-3.2.2-15].
     pub max_packet_size: u32,
+    /// Bytes of one payload.
+    pub max_payload_size: u32,
     /// Bytes of a client id.
     pub max_client_id_bytes: u16,
+    /// A client without an id gets one [MQTT-3.1.3-6].
+    pub zero_length_client_id: bool,
     /// From accept to a complete CONNECT [MQTT-3.1.4-1].
     pub connect_timeout: Duration,
     /// Seconds; 65,535 caps nothing [MQTT-3.2.2-21].
@@ -123,25 +138,65 @@ pub struct Limits {
     pub receive_maximum: u16,
     /// QoS 1 and 2 messages sent to one client that it did not acknowledge yet.
     pub max_inflight: u16,
+    /// Highest QoS of publishes and subscriptions [MQTT-3.2.2-11].
+    pub max_qos: QoS,
+    /// Topic aliases of one connection, each way [MQTT-3.2.2-17].
+    pub topic_alias_maximum: u16,
     /// Messages waiting for one session beyond its in-flight window.
     pub max_queued_messages: u32,
     /// Bytes waiting for one session beyond its in-flight window.
     pub max_queued_bytes: u64,
+    /// What a full queue does with one more message.
+    pub queue_full: QueueFull,
+    /// QoS 0 messages are queued for clients that are away.
+    pub queue_qos0: bool,
     /// Bytes not yet taken by one connection's socket above which QoS 0 is dropped for it.
     pub max_output_bytes: u64,
     /// Subscriptions of one client.
     pub max_subscriptions: u32,
     /// Filters of one SUBSCRIBE or UNSUBSCRIBE.
     pub max_filters_per_packet: u16,
+    /// Copies of a message that several subscriptions of one client match [MQTT-3.3.5-1].
+    pub overlap: Overlap,
+    /// Filters may have wildcards.
+    pub wildcard_available: bool,
+    /// Subscriptions may have identifiers.
+    pub subscription_ids_available: bool,
     /// Levels of a topic name or filter.
     pub max_topic_levels: u16,
     /// User properties of one packet.
     pub max_user_properties: u16,
+    /// Payloads that say they are text must be UTF-8 (5.0, 3.3.2.3.2).
+    pub check_payload_format: bool,
+    /// Refusals carry a reason string (5.0, 3.2.2.3.9).
+    pub reason_strings: bool,
     /// Bytes read ahead of one connection that is paused.
     pub held_bytes: u32,
     /// How long a client may take nothing while data waits for it.
     pub write_timeout: Duration,
 }
+
+/// What a full queue does with one more message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueFull {
+    /// What waits has been promised an order: the one that comes is dropped.
+    RefuseNewest,
+    /// The latest counts: the one that waits longest is dropped.
+    DropOldest,
+}
+
+/// Copies of a message that several subscriptions of one client match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// One, at the highest QoS, with the identifiers of all.
+    One,
+    /// One each.
+    Each,
+}
+
+/// A set of MQTT versions, not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions(u8);
 
 impl Default for Config {
     /// The configuration of `millrace run` without any file or option: the defaults of the table.
@@ -173,6 +228,80 @@ impl FromStr for Protocol {
 
     fn from_str(text: &str) -> Result<Protocol, ()> {
         Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == text).ok_or(())
+    }
+}
+
+impl QueueFull {
+    /// All, in the order they are documented.
+    pub const ALL: [QueueFull; 2] = [QueueFull::RefuseNewest, QueueFull::DropOldest];
+
+    /// As written in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            QueueFull::RefuseNewest => "refuse_newest",
+            QueueFull::DropOldest => "drop_oldest",
+        }
+    }
+}
+
+impl FromStr for QueueFull {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<QueueFull, ()> {
+        QueueFull::ALL.into_iter().find(|one| one.as_str() == text).ok_or(())
+    }
+}
+
+impl Overlap {
+    /// All, in the order they are documented.
+    pub const ALL: [Overlap; 2] = [Overlap::One, Overlap::Each];
+
+    /// As written in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Overlap::One => "one",
+            Overlap::Each => "each",
+        }
+    }
+}
+
+impl FromStr for Overlap {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Overlap, ()> {
+        Overlap::ALL.into_iter().find(|one| one.as_str() == text).ok_or(())
+    }
+}
+
+impl Versions {
+    /// Every version there is.
+    pub const ALL: Versions = Versions(0b111);
+    /// As written in the configuration.
+    pub const NAMES: [(&'static str, Version); 3] =
+        [("3.1", Version::V31), ("3.1.1", Version::V311), ("5.0", Version::V5)];
+
+    /// The versions of these names; the name that is none otherwise.
+    ///
+    /// # Errors
+    /// A name that is no version's.
+    pub fn of_names<'a>(names: &[&'a str]) -> Result<Versions, &'a str> {
+        names.iter().try_fold(Versions(0), |Versions(set), name| {
+            let known = Versions::NAMES.iter().find(|(known, _)| known == name);
+            known.map(|(_, version)| Versions(set | Versions::bit(*version))).ok_or(*name)
+        })
+    }
+
+    /// Whether this version is among them.
+    pub const fn contains(self, version: Version) -> bool {
+        self.0 & Versions::bit(version) != 0
+    }
+
+    const fn bit(version: Version) -> u8 {
+        match version {
+            Version::V31 => 1,
+            Version::V311 => 2,
+            Version::V5 => 4,
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use millrace_codec::QoS;
 use millrace_kafka_sink::{Compression, Durability, EventKind, Start};
 use millrace_router::Filter;
 
 use super::suggest;
-use super::types::Protocol;
+use super::types::{Overlap, Protocol, QueueFull, Versions};
 use super::units::{format_size, format_time, is_server, parse_size, parse_time};
 
 /// What a key may hold: its type, unit and limits. Limits are inclusive.
@@ -56,6 +57,12 @@ pub enum Kind {
     Servers,
     /// What a listener speaks.
     Protocol,
+    /// A list of MQTT versions.
+    Versions,
+    /// What a full queue does.
+    QueueFull,
+    /// What overlapping subscriptions get.
+    Overlap,
     /// An event's name.
     Event,
     /// An MQTT topic filter, not shared.
@@ -104,6 +111,12 @@ pub enum Value {
     List(Vec<String>),
     /// Of [`Kind::Protocol`].
     Protocol(Protocol),
+    /// Of [`Kind::Versions`].
+    Versions(Versions),
+    /// Of [`Kind::QueueFull`].
+    QueueFull(QueueFull),
+    /// Of [`Kind::Overlap`].
+    Overlap(Overlap),
     /// Of [`Kind::Event`].
     Event(EventKind),
     /// Of [`Kind::Durability`].
@@ -141,6 +154,16 @@ pub enum Slot<'a> {
     List(&'a mut Vec<String>),
     /// A protocol.
     Protocol(&'a mut Protocol),
+    /// A time in whole seconds.
+    Seconds32(&'a mut u32),
+    /// A QoS, from its number.
+    Qos(&'a mut QoS),
+    /// Versions.
+    Versions(&'a mut Versions),
+    /// What a full queue does.
+    QueueFull(&'a mut QueueFull),
+    /// What overlapping subscriptions get.
+    Overlap(&'a mut Overlap),
     /// A required event.
     Event(&'a mut Option<EventKind>),
     /// A durability.
@@ -200,6 +223,13 @@ impl Kind {
             Kind::Protocol => {
                 one_of(text(raw, "a string")?, Protocol::ALL.map(|p| p.as_str()), Value::Protocol)
             }
+            Kind::Versions => versions(raw),
+            Kind::QueueFull => {
+                one_of(text(raw, "a string")?, QueueFull::ALL.map(QueueFull::as_str), Value::QueueFull)
+            }
+            Kind::Overlap => {
+                one_of(text(raw, "a string")?, Overlap::ALL.map(Overlap::as_str), Value::Overlap)
+            }
             Kind::Event => one_of(text(raw, "a string")?, EventKind::ALL.map(|e| e.as_str()), Value::Event),
             Kind::Filter => filter(text(raw, "a topic filter as a string")?),
             Kind::Stream => stream(text(raw, "a stream's name as a string")?),
@@ -223,6 +253,9 @@ impl Kind {
             Kind::Address => "ADDRESS:PORT, the address in digits".to_owned(),
             Kind::Servers => "list of HOST:PORT".to_owned(),
             Kind::Protocol => format!("one of {}", Protocol::ALL.map(|p| p.as_str()).join(", ")),
+            Kind::Versions => format!("list of {}", Versions::NAMES.map(|(name, _)| name).join(", ")),
+            Kind::QueueFull => format!("one of {}", QueueFull::ALL.map(QueueFull::as_str).join(", ")),
+            Kind::Overlap => format!("one of {}", Overlap::ALL.map(Overlap::as_str).join(", ")),
             Kind::Event => format!("one of {}", EventKind::ALL.map(|e| e.as_str()).join(", ")),
             Kind::Filter => "MQTT topic filter, not shared".to_owned(),
             Kind::Stream => "Kafka topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
@@ -271,6 +304,16 @@ impl Slot<'_> {
             (Slot::Address(field), Value::Address(address)) => *field = Some(address),
             (Slot::List(field), Value::List(list)) => *field = list,
             (Slot::Protocol(field), Value::Protocol(protocol)) => *field = protocol,
+            (Slot::Seconds32(field), Value::Time(time)) => *field = narrow(whole_seconds(time)?)?,
+            (Slot::Qos(field), Value::Number(number)) => {
+                *field = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
+                    .into_iter()
+                    .find(|qos| *qos as u64 == number)
+                    .ok_or_else(|| format!("{number} is no QoS"))?;
+            }
+            (Slot::Versions(field), Value::Versions(versions)) => *field = versions,
+            (Slot::QueueFull(field), Value::QueueFull(policy)) => *field = policy,
+            (Slot::Overlap(field), Value::Overlap(overlap)) => *field = overlap,
             (Slot::Event(field), Value::Event(event)) => *field = Some(event),
             (Slot::Durability(field), Value::Durability(durability)) => *field = durability,
             (Slot::Start(field), Value::Start(start)) => *field = start,
@@ -349,6 +392,21 @@ fn servers(raw: &Raw) -> Result<Value, String> {
         Some(server) => Err(format!("{server:?} is not HOST:PORT")),
         None => Ok(Value::List(list)),
     }
+}
+
+fn versions(raw: &Raw) -> Result<Value, String> {
+    let names: Vec<&str> = match raw {
+        Raw::List(list) => list.iter().map(String::as_str).collect(),
+        Raw::Plain(text) | Raw::Text(text) => text.split(',').map(str::trim).collect(),
+        other => return Err(other.expected("a list such as [\"3.1.1\", \"5.0\"]")),
+    };
+    if names.is_empty() {
+        return Err("a listener without a version would refuse everybody".to_owned());
+    }
+    let known = Versions::NAMES.map(|(name, _)| name);
+    Versions::of_names(&names).map(Value::Versions).map_err(|name| {
+        format!("{name:?} is none of {}{}", known.join(", "), suggest::did_you_mean(name, known))
+    })
 }
 
 fn one_of<T: FromStr, const N: usize>(

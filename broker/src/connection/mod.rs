@@ -5,6 +5,7 @@ mod output;
 
 pub use output::Output;
 
+use crate::config::Versions;
 use crate::net::Transport;
 use millrace_codec::Version;
 use std::net::IpAddr;
@@ -27,6 +28,8 @@ pub struct Arrived {
     pub ip: IpAddr,
     /// When the CONNECT must be here, monotonic milliseconds.
     pub deadline_ms: u64,
+    /// MQTT versions that are spoken here.
+    pub versions: Versions,
 }
 
 /// One connection.

@@ -5,7 +5,9 @@
 use super::Message;
 use crate::connection::Output;
 use bytes::Bytes;
-use millrace_codec::{Properties, Publish, QoS, Version, encode_publish, publish_first_byte};
+use millrace_codec::{
+    Properties, Property, PropertyBuf, Publish, QoS, Version, encode_publish, publish_first_byte,
+};
 
 /// Frames of at least this many bytes are shared between receivers, smaller ones copied.
 const SHARE_BYTES: usize = 8 << 10;
@@ -36,6 +38,28 @@ impl Frame {
     }
 }
 
+/// How a topic is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alias {
+    /// As itself.
+    None,
+    /// As itself, with this alias, which stands for it from now on.
+    New(u16),
+    /// Only by this alias.
+    Known(u16),
+}
+
+/// What a packet has that is for one receiver alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Sent before, perhaps.
+    pub dup: bool,
+    /// The subscription's identifier; 0 for none (5.0).
+    pub subscription_id: u32,
+    /// How the topic is written (5.0).
+    pub alias: Alias,
+}
+
 /// The encodings of the current message.
 #[derive(Default)]
 pub struct Frames {
@@ -44,6 +68,8 @@ pub struct Frames {
     used: bool,
     /// The current message has one receiver: its packet is written where it goes, not copied there.
     single: bool,
+    /// Properties of a receiver's own packet.
+    list: PropertyBuf,
 }
 
 impl Frames {
@@ -95,6 +121,54 @@ impl Frames {
             let _ = encode_publish(version, &publish, output.copied());
             return;
         }
+        self.write_shared(message, version, qos, retain, packet_id, output);
+    }
+
+    /// Appends the packet for one receiver that shares it with no other.
+    #[expect(clippy::too_many_arguments, reason = "a PUBLISH has as many parts")]
+    pub fn write_own(
+        &mut self,
+        message: &Message<'_>,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        packet_id: u16,
+        own: Own,
+        output: &mut Output,
+    ) {
+        let mut publish = publish(message, version, qos, retain, packet_id);
+        publish.dup = own.dup;
+        if version == Version::V5 {
+            self.list.clear();
+            self.list.push_where(publish.properties, |_| true);
+            if own.subscription_id > 0 {
+                // Fails for no identifier that was received.
+                let _ = self.list.push(Property::SubscriptionIdentifier(own.subscription_id));
+            }
+            match own.alias {
+                Alias::None => {}
+                Alias::New(alias) => {
+                    let _ = self.list.push(Property::TopicAlias(alias));
+                }
+                Alias::Known(alias) => {
+                    let _ = self.list.push(Property::TopicAlias(alias));
+                    publish.topic = "";
+                }
+            }
+            publish.properties = self.list.as_properties();
+        }
+        let _ = encode_publish(version, &publish, output.copied());
+    }
+
+    fn write_shared(
+        &mut self,
+        message: &Message<'_>,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        packet_id: u16,
+        output: &mut Output,
+    ) {
         let Some(frame) = self.frame(message, version, qos) else { return };
         let bytes = frame.bytes();
         let out = output.copied();

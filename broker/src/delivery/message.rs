@@ -1,7 +1,7 @@
 //! One application message, borrowed or stored.
 
 use crate::hook::Verdict;
-use millrace_codec::QoS;
+use millrace_codec::{Properties, Property, PropertyBuf, QoS};
 
 /// A message as it is routed. Borrows from the read buffer, a batch or a `Stored`; nothing of it outlives the turn.
 #[derive(Clone, Copy)]
@@ -32,12 +32,20 @@ pub struct Stored {
     qos: QoS,
     retain: bool,
     verdict: Verdict,
+    /// When nobody may be sent it any more, monotonic milliseconds; `u64::MAX` for never (5.0, 3.3.2.3.3).
+    expires_ms: u64,
 }
 
 impl Stored {
-    /// Copies a message.
-    pub fn new(message: &Message<'_>) -> Stored {
+    /// Copies a message that begins to wait at this time.
+    pub fn new(message: &Message<'_>, now_ms: u64) -> Stored {
         let Message { topic, from, properties, payload, qos, retain, verdict } = *message;
+        let expiry_s = match properties {
+            [] => None,
+            raw => Properties::from_validated(raw).message_expiry_interval(),
+        };
+        let expires_ms =
+            expiry_s.map_or(u64::MAX, |seconds| now_ms.saturating_add(u64::from(seconds) * 1_000));
         let mut bytes = Vec::with_capacity(topic.len() + from.len() + properties.len() + payload.len());
         bytes.extend_from_slice(topic.as_bytes());
         let topic_end = bytes.len() as u32;
@@ -46,10 +54,31 @@ impl Stored {
         bytes.extend_from_slice(properties);
         let properties_end = bytes.len() as u32;
         bytes.extend_from_slice(payload);
-        Stored { bytes: bytes.into(), topic_end, from_end, properties_end, qos, retain, verdict }
+        let bytes = bytes.into();
+        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms }
     }
 
-    /// The message again.
+    /// The message after it has waited until this time: with what is left of its expiry, which is written to `list`;
+    /// `None` once it has expired [MQTT-3.3.2-5, MQTT-3.3.2-6].
+    pub fn message_at<'a>(&'a self, now_ms: u64, list: &'a mut PropertyBuf) -> Option<Message<'a>> {
+        let message = self.message();
+        if self.expires_ms == u64::MAX {
+            return Some(message);
+        }
+        let left_ms = self.expires_ms.checked_sub(now_ms).filter(|left| *left > 0)?;
+        let left_s = u32::try_from(left_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+        list.clear();
+        for property in Properties::from_validated(message.properties) {
+            // Fails for none that was received.
+            let _ = list.push(match property {
+                Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(left_s),
+                other => other,
+            });
+        }
+        Some(Message { properties: list.as_properties().raw(), ..message })
+    }
+
+    /// The message again, as it was.
     pub fn message(&self) -> Message<'_> {
         let (topic, rest) = self.bytes.split_at(self.topic_end as usize);
         let (from, rest) = rest.split_at((self.from_end - self.topic_end) as usize);
@@ -91,11 +120,49 @@ mod tests {
             retain: true,
             verdict: Verdict::default(),
         };
-        let stored = Stored::new(&message);
+        let stored = Stored::new(&message, 5);
         let again = stored.message();
         assert_eq!((again.topic, again.from), (message.topic, message.from));
         assert_eq!((again.properties, again.payload), (message.properties, message.payload));
         assert_eq!((again.qos, again.retain), (message.qos, message.retain));
         assert_eq!(stored.len(), "devices/ü/state".len() + 4 + 2 + 2);
+    }
+
+    #[test]
+    fn an_expiry_counts_down_while_a_message_waits() {
+        let mut list = PropertyBuf::new();
+        for property in [
+            Property::UserProperty("a", "1"),
+            Property::MessageExpiryInterval(3),
+            Property::ContentType("text"),
+            Property::UserProperty("a", "2"),
+        ] {
+            list.push(property).expect("a property");
+        }
+        let message = Message {
+            topic: "t",
+            from: "",
+            properties: list.as_properties().raw(),
+            payload: b"",
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            verdict: Verdict::default(),
+        };
+        let stored = Stored::new(&message, 10_000);
+        let mut scratch = PropertyBuf::new();
+        for (now_ms, left) in [(10_000, 3), (10_999, 3), (11_000, 2), (12_999, 1)] {
+            let later = stored.message_at(now_ms, &mut scratch).expect("not expired");
+            let found: Vec<Property<'_>> = Properties::from_validated(later.properties).iter().collect();
+            let expected = [
+                Property::UserProperty("a", "1"),
+                Property::MessageExpiryInterval(left),
+                Property::ContentType("text"),
+                Property::UserProperty("a", "2"),
+            ];
+            assert_eq!(found, expected, "at {now_ms}");
+        }
+        assert!(stored.message_at(13_000, &mut scratch).is_none());
+        let without = Stored::new(&Message { properties: &[], ..message }, 10_000);
+        assert!(without.message_at(u64::MAX, &mut scratch).is_some());
     }
 }

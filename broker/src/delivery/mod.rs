@@ -7,5 +7,5 @@ mod frames;
 mod message;
 
 pub use batch::Batch;
-pub use frames::Frames;
+pub use frames::{Alias, Frames, Own};
 pub use message::{Message, Stored};

@@ -12,6 +12,8 @@ struct Owed {
     /// cores and the owner of a retained topic).
     waiting: u16,
     reason: ReasonCode,
+    /// Its client went away: it is not sent before the client has asked again.
+    muted: bool,
 }
 
 /// Acknowledgements owed in the order of their PUBLISH packets [MQTT-4.6.0-2, MQTT-4.6.0-3].
@@ -41,7 +43,7 @@ impl AckQueue {
 
     /// Owes one more, which is ready after `waiting` confirmations.
     pub fn push(&mut self, packet_id: u16, waiting: u16, reason: ReasonCode) {
-        self.owed.push_back(Owed { packet_id, waiting, reason });
+        self.owed.push_back(Owed { packet_id, waiting, reason, muted: false });
     }
 
     /// One confirmation for the entry of this sequence. A sequence that is not owed (any more) is ignored.
@@ -54,13 +56,29 @@ impl AckQueue {
 
     /// The next acknowledgement that may be sent: packet id and reason.
     pub fn pop_ready(&mut self) -> Option<(u16, ReasonCode)> {
-        let owed = self.owed.pop_front_if(|owed| owed.waiting == 0)?;
-        self.first = self.first.wrapping_add(1);
-        Some((owed.packet_id, owed.reason))
+        loop {
+            let owed = self.owed.pop_front_if(|owed| owed.waiting == 0)?;
+            self.first = self.first.wrapping_add(1);
+            if !owed.muted {
+                return Some((owed.packet_id, owed.reason));
+            }
+        }
     }
 
-    fn owes(&self, packet_id: u16) -> bool {
-        self.owed.iter().any(|owed| owed.packet_id == packet_id)
+    fn owes(&mut self, packet_id: u16) -> Option<&mut Owed> {
+        self.owed.iter_mut().find(|owed| owed.packet_id == packet_id)
+    }
+
+    /// Forgets all of them; confirmations that are still to come are for nothing.
+    fn clear(&mut self) {
+        self.first = self.next_sequence();
+        self.owed = VecDeque::new();
+    }
+
+    /// Sends none of them before its client has asked again: on its next connection a packet id may be in use for
+    /// another message by then.
+    fn mute(&mut self) {
+        self.owed.iter_mut().for_each(|owed| owed.muted = true);
     }
 }
 
@@ -96,10 +114,25 @@ impl Inbound {
         Inbound { limit, pubacks: AckQueue::default(), pubrecs: AckQueue::default(), received: Vec::new() }
     }
 
-    /// What this PUBLISH is; changes nothing, so that a packet that is not admitted can be asked about again.
-    pub fn classify(&self, qos: QoS, packet_id: u16) -> Arrival {
+    /// The connection has ended, the session stays: what was received with QoS 2 is still known
+    /// [section 4.1], acknowledgements are not sent any more.
+    pub fn pause(&mut self) {
+        self.pubacks.clear();
+        self.pubrecs.mute();
+    }
+
+    /// The client is back, and may have `limit` messages unacknowledged.
+    pub fn resume(&mut self, limit: u16) {
+        self.limit = limit;
+    }
+
+    /// What this PUBLISH is; changes nothing that counts, so that a packet that is not admitted can be asked about
+    /// again.
+    pub fn classify(&mut self, qos: QoS, packet_id: u16) -> Arrival {
         if qos == QoS::ExactlyOnce && self.received.contains(&packet_id) {
-            return if self.pubrecs.owes(packet_id) { Arrival::Pending } else { Arrival::Repeated };
+            let Some(owed) = self.pubrecs.owes(packet_id) else { return Arrival::Repeated };
+            owed.muted = false;
+            return Arrival::Pending;
         }
         // Refused QoS 2 messages are not received, but their PUBRECs may be owed behind others.
         if self.pubacks.len() + self.received.len().max(self.pubrecs.len()) >= usize::from(self.limit) {
@@ -192,6 +225,30 @@ mod tests {
         assert!(inbound.release(5));
         assert!(!inbound.release(5));
         assert_eq!(inbound.classify(ExactlyOnce, 5), Arrival::New);
+    }
+
+    #[test]
+    fn a_session_that_pauses_answers_only_what_is_asked_again() {
+        let mut inbound = Inbound::new(10);
+        inbound.take(AtLeastOnce, 1, 1, ReasonCode::Success);
+        let first = inbound.pubrecs.next_sequence();
+        for id in [5, 6] {
+            inbound.take(ExactlyOnce, id, 1, ReasonCode::Success);
+        }
+        let puback = inbound.pubacks.next_sequence().wrapping_sub(1);
+        inbound.pause();
+        inbound.resume(10);
+        // The QoS 1 message will be sent again and is a new one; its old confirmation is nobody's.
+        inbound.take(AtLeastOnce, 1, 1, ReasonCode::Success);
+        inbound.pubacks.confirm(puback);
+        assert_eq!(inbound.pubacks.pop_ready(), None);
+        assert_eq!(inbound.classify(ExactlyOnce, 6), Arrival::Pending);
+        inbound.pubrecs.confirm(first);
+        inbound.pubrecs.confirm(first.wrapping_add(1));
+        assert_eq!(inbound.pubrecs.pop_ready(), Some((6, ReasonCode::Success)));
+        assert_eq!(inbound.pubrecs.pop_ready(), None);
+        // Became durable while the client was away: answered when it asks.
+        assert_eq!(inbound.classify(ExactlyOnce, 5), Arrival::Repeated);
     }
 
     #[test]

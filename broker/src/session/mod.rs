@@ -1,13 +1,18 @@
 //! A client's session: its identity, its subscriptions, what is owed to it and by it. No I/O and no clock: `worker`
 //! asks what a packet means here and carries out the answer. Lives on the client's home core only.
+//!
+//! A session whose expiry is not 0 outlives its connection: it is *away* then, its subscriptions stay, and what they
+//! bring waits in its queue until the client is back or the expiry has passed.
 
+mod aliases;
 mod filters;
 mod inbound;
 mod outbound;
 
+pub use aliases::{Given, Taken};
 pub use filters::Filters;
 pub use inbound::{Arrival, Inbound};
-pub use outbound::{Acked, Outbound, Queued, Received};
+pub use outbound::{Acked, Outbound, QueueLimits, Queued, Received, Resend};
 
 use crate::delivery::Stored;
 use crate::hook::Who;
@@ -22,15 +27,63 @@ pub struct Options {
     pub no_local: bool,
     /// Keep the retain flag as it was published (5.0, 3.8.3.1).
     pub retain_as_published: bool,
+    /// Its identifier (5.0, 3.8.2.1.2); 0 for none.
+    pub subscription_id: u32,
 }
 
+/// The same in four bytes, as the index of a core keeps them by the million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed(u32);
+
+impl Packed {
+    const QOS: u32 = 0b11;
+    const NO_LOCAL: u32 = 1 << 2;
+    const RETAIN_AS_PUBLISHED: u32 = 1 << 3;
+    /// An identifier has at most 28 bits (5.0, 3.8.2.1.2), which is what is left.
+    const ID_SHIFT: u32 = 4;
+
+    /// What the subscription grants.
+    #[inline]
+    pub fn options(self) -> Options {
+        let qos = match self.0 & Packed::QOS {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        };
+        Options {
+            qos,
+            no_local: self.0 & Packed::NO_LOCAL != 0,
+            retain_as_published: self.0 & Packed::RETAIN_AS_PUBLISHED != 0,
+            subscription_id: self.0 >> Packed::ID_SHIFT,
+        }
+    }
+}
+
+/// In place of a subscription identifier: there are several, which stand elsewhere.
+pub const SEVERAL_IDS: u32 = u32::MAX;
+
 impl Options {
+    /// In four bytes.
+    pub fn packed(self) -> Packed {
+        let flag = |is: bool, bit: u32| if is { bit } else { 0 };
+        Packed(
+            self.qos as u32
+                | flag(self.no_local, Packed::NO_LOCAL)
+                | flag(self.retain_as_published, Packed::RETAIN_AS_PUBLISHED)
+                | self.subscription_id << Packed::ID_SHIFT,
+        )
+    }
+
     /// Two subscriptions of one client that match the same message: one copy, the better of both.
     pub fn merge(self, other: Options) -> Options {
         Options {
             qos: self.qos.max(other.qos),
             no_local: self.no_local && other.no_local,
             retain_as_published: self.retain_as_published || other.retain_as_published,
+            subscription_id: match (self.subscription_id, other.subscription_id) {
+                (0, one) | (one, 0) => one,
+                _ => SEVERAL_IDS,
+            },
         }
     }
 }
@@ -45,34 +98,71 @@ pub struct Flow {
     pub outbound: Outbound,
 }
 
+/// What is published in a client's name when its connection ends without DISCONNECT.
+#[derive(Debug)]
+pub struct Will {
+    /// The message.
+    pub message: Stored,
+    /// How long after the end of the connection, seconds, if the session lasts so long (5.0, 3.1.3.2.2).
+    pub delay_s: u32,
+}
+
+/// What few sessions have.
+#[derive(Debug)]
+pub struct Extra {
+    /// Topic aliases that the client has set on this connection.
+    pub taken: Taken,
+    /// Topic aliases that the broker has set on this connection.
+    pub given: Given,
+    /// While away: when the session ends, monotonic milliseconds; `u64::MAX` for never.
+    pub expires_ms: u64,
+    /// While away: when the will goes out; `u64::MAX` for never.
+    pub will_ms: u64,
+    /// The one deadline of this session in the timer wheel; `u64::MAX` for none.
+    pub timer_ms: u64,
+}
+
+impl Default for Extra {
+    fn default() -> Extra {
+        Extra {
+            taken: Taken::default(),
+            given: Given::default(),
+            expires_ms: u64::MAX,
+            will_ms: u64::MAX,
+            timer_ms: u64::MAX,
+        }
+    }
+}
+
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
     /// Client id.
     pub client_id: Box<str>,
-    /// User name of the CONNECT.
+    /// User name of the last CONNECT.
     pub username: Option<Box<str>>,
-    /// Its connection's position on this core.
+    /// Its connection's position on this core; `u32::MAX` while the client is away.
     pub connection: u32,
     /// The largest packet the client takes, bytes (5.0).
     pub packet_bytes_max: u32,
+    /// Seconds that the session outlives its connection; 0: not at all, `u32::MAX`: for ever (5.0, 3.1.2.11.2).
+    pub expiry_s: u32,
     /// Its subscriptions.
     pub filters: Filters,
     /// Published when the connection ends without DISCONNECT.
-    pub will: Option<Box<Stored>>,
-    /// Protocol version of the CONNECT.
+    pub will: Option<Box<Will>>,
+    /// Protocol version of the last CONNECT.
     pub version: Version,
-    /// The CONNECT asked for no session beyond its connection (5.0, 3.1.2.11.2).
-    pub expires_at_once: bool,
     /// Already on the list of those whose queue waits for room in the ring.
     pub starved: bool,
     receive_limit: u16,
     send_limit: u16,
     flow: Option<Box<Flow>>,
+    extra: Option<Box<Extra>>,
 }
 
 // A hundred thousand locks are a hundred thousand of these: growth is a decision.
-const _: () = assert!(size_of::<Session>() <= 112);
+const _: () = assert!(size_of::<Session>() <= 120);
 
 impl Session {
     /// A new session without subscriptions. `receive_limit` is our receive maximum, `send_limit` the client's.
@@ -88,15 +178,54 @@ impl Session {
             username: username.map(Into::into),
             connection: u32::MAX,
             packet_bytes_max: u32::MAX,
+            expiry_s: 0,
             filters: Filters::new(),
             will: None,
             version,
-            expires_at_once: true,
             starved: false,
             receive_limit,
             send_limit,
             flow: None,
+            extra: None,
         }
+    }
+
+    /// The client is back: what it says of itself anew. What is under way stays.
+    pub fn resume(&mut self, username: Option<&str>, version: Version, receive_limit: u16, send_limit: u16) {
+        self.username = username.map(Into::into);
+        self.version = version;
+        (self.receive_limit, self.send_limit) = (receive_limit, send_limit);
+        if let Some(flow) = &mut self.flow {
+            flow.inbound.resume(receive_limit);
+            flow.outbound.resume(send_limit);
+        }
+        if let Some(extra) = &mut self.extra {
+            (extra.expires_ms, extra.will_ms) = (u64::MAX, u64::MAX);
+        }
+    }
+
+    /// The connection has ended at this time, the session stays. The will goes out later if it is still there.
+    /// Returns when the session has something to do by itself; its connection is for the caller to take off.
+    pub fn pause(&mut self, now_ms: u64) -> u64 {
+        let after = |seconds: u32| match seconds {
+            u32::MAX => u64::MAX,
+            _ => now_ms.saturating_add(u64::from(seconds) * 1_000),
+        };
+        if let Some(flow) = &mut self.flow {
+            flow.inbound.pause();
+        }
+        let (expires_ms, delay_s) = (after(self.expiry_s), self.will.as_ref().map(|will| will.delay_s));
+        let extra = self.extra();
+        (extra.taken, extra.given) = (Taken::default(), Given::default());
+        extra.expires_ms = expires_ms;
+        extra.will_ms = delay_s.map_or(u64::MAX, |delay_s| after(delay_s).min(expires_ms));
+        extra.expires_ms.min(extra.will_ms)
+    }
+
+    /// Whether the session outlives its connection.
+    #[inline]
+    pub fn is_kept(&self) -> bool {
+        self.expiry_s > 0
     }
 
     /// The identity that records carry.
@@ -118,5 +247,35 @@ impl Session {
     #[inline]
     pub fn flow_if_any(&mut self) -> Option<&mut Flow> {
         self.flow.as_deref_mut()
+    }
+
+    /// What few sessions have.
+    pub fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The same, if it has any of it.
+    #[inline]
+    pub fn extra_if_any(&mut self) -> Option<&mut Extra> {
+        self.extra.as_deref_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_options_are_the_same_options() {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            for (no_local, retain_as_published) in
+                [(false, false), (true, false), (false, true), (true, true)]
+            {
+                for subscription_id in [0, 1, 127, 268_435_455] {
+                    let options = Options { qos, no_local, retain_as_published, subscription_id };
+                    assert_eq!(options.packed().options(), options);
+                }
+            }
+        }
     }
 }

@@ -2,8 +2,12 @@
 //! `worker`, knows neither sockets nor clocks.
 //!
 //! The window is a ring indexed by packet id: ids are given out in order, so the slot of an id is its distance from
-//! the oldest one. No map, no search, two bytes and a pointer a message.
+//! the oldest one. No map, no search, 16 bytes a message.
+//!
+//! A kept session keeps the window while its client is away. When it is back, everything in it that is not
+//! acknowledged is sent again, oldest first, before anything new [MQTT-4.4.0-1, MQTT-4.6.0-1].
 
+use crate::config::QueueFull;
 use crate::delivery::Stored;
 use millrace_codec::QoS;
 use std::collections::VecDeque;
@@ -23,12 +27,18 @@ enum State {
 #[derive(Debug)]
 struct Slot {
     state: State,
-    /// Kept until it is acknowledged when `message.acked` wants it.
+    /// The retain flag it was sent with.
+    retain: bool,
+    /// Sent on the present connection, so that it counts against the receiver's maximum.
+    sent: bool,
+    /// The subscription identifier it was sent with; 0 for none.
+    subscription_id: u32,
+    /// Kept until it is acknowledged when `message.acked` wants it or the session outlives its connection.
     held: Option<Arc<Stored>>,
 }
 
-/// A message that waits for room in the window or in the socket.
-#[derive(Debug)]
+/// A message that waits for room in the window or in the socket, or for its client.
+#[derive(Clone, Debug)]
 pub struct Queued {
     /// The message.
     pub message: Arc<Stored>,
@@ -36,6 +46,17 @@ pub struct Queued {
     pub qos: QoS,
     /// The retain flag it will be delivered with.
     pub retain: bool,
+    /// The identifier of the subscription that it is for; 0 for none.
+    pub subscription_id: u32,
+}
+
+/// What is to be sent again to a client that is back.
+#[derive(Debug)]
+pub enum Resend {
+    /// PUBLISH with its old packet id and the dup flag.
+    Publish(u16, Queued),
+    /// PUBREL of a message that the client has received.
+    PubRel(u16),
 }
 
 /// What a PUBACK or PUBCOMP did.
@@ -58,14 +79,28 @@ pub enum Received {
     Unknown,
 }
 
+/// Limits of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes of the messages.
+    pub bytes: u64,
+    /// What becomes of one more.
+    pub full: QueueFull,
+}
+
 /// The sending half of a session.
 #[derive(Debug)]
 pub struct Outbound {
     window: VecDeque<Slot>,
     /// The id that the next message gets.
     next_id: u16,
+    /// Messages sent on the present connection and not acknowledged.
     in_flight: u16,
     limit: u16,
+    /// Slots at the front of the window that need not be sent again; as many as there are, but after a resumption.
+    resent: usize,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
 }
@@ -78,27 +113,81 @@ impl Outbound {
             next_id: 1,
             in_flight: 0,
             limit: limit.max(1),
+            resent: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
         }
     }
 
-    /// Whether one more QoS 1 or 2 message may be sent now. The window may span more ids than are in flight when a
+    /// Whether one more new QoS 1 or 2 message may be sent now. The window may span more ids than are in flight when a
     /// client leaves an old one unacknowledged; the span is bounded by four times the limit.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.in_flight < self.limit && self.window.len() < (usize::from(self.limit) * 4).min(IDS as usize - 1)
+        self.in_flight < self.limit
+            && self.window.len() < (usize::from(self.limit) * 4).min(IDS as usize - 1)
+            && self.is_caught_up()
     }
 
     /// Takes the next packet id for a message that is sent now. Call only after `has_room`.
     #[inline]
-    pub fn send(&mut self, qos: QoS, held: Option<Arc<Stored>>) -> u16 {
+    pub fn send(&mut self, qos: QoS, retain: bool, subscription_id: u32, held: Option<Arc<Stored>>) -> u16 {
         let state = if qos == QoS::ExactlyOnce { State::PubRec } else { State::PubAck };
         let id = self.next_id;
         self.next_id = if id == u16::MAX { 1 } else { id + 1 };
         self.in_flight += 1;
-        self.window.push_back(Slot { state, held });
+        self.window.push_back(Slot { state, retain, sent: true, subscription_id, held });
+        self.resent += 1;
         id
+    }
+
+    /// The client is back on a new connection that takes at most `limit` messages at a time [MQTT-3.3.4-9].
+    pub fn resume(&mut self, limit: u16) {
+        self.limit = limit.max(1);
+        self.in_flight = 0;
+        self.resent = 0;
+        self.window.iter_mut().for_each(|slot| slot.sent = false);
+        self.trim();
+    }
+
+    /// The oldest message that is to be sent again, if the client may be sent one now.
+    pub fn resend(&mut self) -> Option<Resend> {
+        let len = self.window.len();
+        while let Some(slot) = self.window.get_mut(self.resent) {
+            let id = (u32::from(self.next_id) - 1 + IDS - (len - self.resent) as u32) % IDS + 1;
+            let slot = match (slot.state, &slot.held) {
+                (State::PubComp, _) => {
+                    self.resent += 1;
+                    return Some(Resend::PubRel(id as u16));
+                }
+                (State::PubAck | State::PubRec, Some(_)) if self.in_flight >= self.limit => return None,
+                (State::PubAck | State::PubRec, Some(_)) => slot,
+                // Acknowledged, or of a session that was not meant to be kept.
+                _ => {
+                    slot.state = State::Done;
+                    self.resent += 1;
+                    continue;
+                }
+            };
+            let qos = if slot.state == State::PubRec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+            let (retain, subscription_id) = (slot.retain, slot.subscription_id);
+            let message = slot.held.clone()?;
+            slot.sent = true;
+            self.in_flight += 1;
+            self.resent += 1;
+            return Some(Resend::Publish(id as u16, Queued { message, qos, retain, subscription_id }));
+        }
+        self.trim();
+        None
+    }
+
+    /// Gives up a message in flight: the client takes no packet of its size [MQTT-3.1.2-25].
+    pub fn give_up(&mut self, packet_id: u16) {
+        if let Some(slot) = self.slot(packet_id)
+            && slot.state != State::Done
+        {
+            let sent = slot.finish();
+            self.finish(sent);
+        }
     }
 
     fn slot(&mut self, packet_id: u16) -> Option<&mut Slot> {
@@ -109,19 +198,23 @@ impl Outbound {
         self.window.get_mut(position as usize)
     }
 
-    fn finish(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    fn finish(&mut self, sent: bool) {
+        self.in_flight = self.in_flight.saturating_sub(u16::from(sent));
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.window.front().is_some_and(|slot| slot.state == State::Done) {
             self.window.pop_front();
+            self.resent = self.resent.saturating_sub(1);
         }
     }
 
     fn acknowledge(&mut self, packet_id: u16, expected: State) -> Acked {
         match self.slot(packet_id) {
             Some(slot) if slot.state == expected => {
-                slot.state = State::Done;
-                slot.held = None;
-                self.finish();
+                let sent = slot.finish();
+                self.finish(sent);
                 Acked::Released
             }
             _ => Acked::Unknown,
@@ -148,9 +241,8 @@ impl Outbound {
     pub fn pubrec(&mut self, packet_id: u16, refused: bool) -> Received {
         match self.slot(packet_id) {
             Some(slot) if slot.state == State::PubRec && refused => {
-                slot.state = State::Done;
-                slot.held = None;
-                self.finish();
+                let sent = slot.finish();
+                self.finish(sent);
                 Received::Refused
             }
             Some(slot) if slot.state == State::PubRec => {
@@ -169,15 +261,31 @@ impl Outbound {
         !self.queue.is_empty()
     }
 
-    /// Messages and bytes that wait.
-    pub fn queued(&self) -> (usize, usize) {
-        (self.queue.len(), self.queued_bytes)
+    /// Whether nothing is left that a client that is back gets again.
+    pub fn is_caught_up(&self) -> bool {
+        self.resent == self.window.len()
     }
 
-    /// Appends to the queue.
-    pub fn enqueue(&mut self, queued: Queued) {
-        self.queued_bytes += queued.message.len();
+    /// Whether anything waits to be sent: what a client that is back gets again, or the queue.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        !self.is_caught_up() || self.has_queue()
+    }
+
+    /// Appends to the queue. Returns how many messages were dropped for the limits' sake, this one perhaps.
+    pub fn enqueue(&mut self, queued: Queued, limits: QueueLimits) -> u64 {
+        let len = queued.message.len();
+        let mut dropped = 0;
+        // One message may exceed the bytes: it would never fit otherwise.
+        while self.queue.len() >= limits.messages as usize || self.queued_bytes as u64 >= limits.bytes {
+            dropped += 1;
+            if limits.full == QueueFull::RefuseNewest || self.dequeue().is_none() {
+                return dropped;
+            }
+        }
+        self.queued_bytes += len;
         self.queue.push_back(queued);
+        dropped
     }
 
     /// The message that is to be sent next.
@@ -196,6 +304,15 @@ impl Outbound {
     }
 }
 
+impl Slot {
+    /// Acknowledged, or given up. Returns whether it counted against the receiver's maximum.
+    fn finish(&mut self) -> bool {
+        self.state = State::Done;
+        self.held = None;
+        std::mem::take(&mut self.sent)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +327,7 @@ mod tests {
     #[test]
     fn qos_2_passes_through_its_states() {
         let mut out = Outbound::new(10);
-        let id = out.send(ExactlyOnce, None);
+        let id = out.send(ExactlyOnce, false, 0, None);
         assert!(!released(&out.puback(id)));
         assert!(!released(&out.pubcomp(id)));
         assert_eq!(out.pubrec(id, false), Received::SendPubRel);
@@ -223,10 +340,10 @@ mod tests {
     #[test]
     fn an_old_message_left_unacknowledged_bounds_the_window() {
         let mut out = Outbound::new(2);
-        let old = out.send(AtLeastOnce, None);
+        let old = out.send(AtLeastOnce, false, 0, None);
         let mut later = 0;
         while out.has_room() {
-            let id = out.send(AtLeastOnce, None);
+            let id = out.send(AtLeastOnce, false, 0, None);
             assert!(released(&out.puback(id)));
             later += 1;
             assert!(later < 100);
@@ -251,7 +368,7 @@ mod tests {
                 match step {
                     0 | 1 => if out.has_room() {
                         let qos = if step == 0 { AtLeastOnce } else { ExactlyOnce };
-                        let id = out.send(qos, None);
+                        let id = out.send(qos, false, 0, None);
                         prop_assert!(id != 0);
                         let state = if step == 0 { State::PubAck } else { State::PubRec };
                         prop_assert_eq!(model.insert(id, state), None);

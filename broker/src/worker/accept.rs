@@ -3,6 +3,7 @@
 use super::mailbox::Handoff;
 use super::turn::LISTENERS;
 use super::{Core, SlotId};
+use crate::config::Versions;
 use crate::connection::{Arrived, Connection};
 use crate::net::Transport;
 use mio::{Interest, Token};
@@ -23,7 +24,7 @@ impl Core {
     /// Puts the listeners on the poll.
     pub(super) fn register_listeners(&mut self) -> io::Result<()> {
         for (position, listener) in self.listeners.iter_mut().enumerate() {
-            self.registry.register(listener, Token(LISTENERS + position), Interest::READABLE)?;
+            self.registry.register(&mut listener.socket, Token(LISTENERS + position), Interest::READABLE)?;
         }
         Ok(())
     }
@@ -36,10 +37,11 @@ impl Core {
         let mut left = ACCEPTS;
         for position in 0..self.listeners.len() {
             while left > 0 {
-                match self.listeners[position].accept() {
+                match self.listeners[position].socket.accept() {
                     Ok((stream, peer)) => {
                         left -= 1;
-                        self.arrive(Transport::tcp(stream), peer.ip());
+                        let versions = self.listeners[position].versions;
+                        self.arrive(Transport::tcp(stream), peer.ip(), versions);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error)
@@ -63,14 +65,14 @@ impl Core {
     }
 
     /// A connection that somebody has opened.
-    pub(super) fn arrive(&mut self, transport: Transport, ip: std::net::IpAddr) {
+    pub(super) fn arrive(&mut self, transport: Transport, ip: std::net::IpAddr, versions: Versions) {
         if !self.shared.connections.enter(self.shared.connections_max) {
             self.counters.turned_away += 1;
             return;
         }
         self.counters.accepted += 1;
         let deadline_ms = self.now.mono_ms + self.shared.limits.connect_timeout.as_millis() as u64;
-        self.open(transport, Arrived { ip, deadline_ms });
+        self.open(transport, Arrived { ip, deadline_ms, versions });
     }
 
     fn open(&mut self, transport: Transport, arrived: Arrived) -> Option<u32> {
@@ -122,7 +124,9 @@ impl Core {
             self.shared.connections.leave(1);
             return;
         }
-        let Some(index) = self.open(transport, Arrived { ip, deadline_ms }) else { return };
+        // Its version was judged where it arrived.
+        let arrived = Arrived { ip, deadline_ms, versions: Versions::ALL };
+        let Some(index) = self.open(transport, arrived) else { return };
         // Carried bytes first; registering makes an event for whatever the socket holds.
         self.on_bytes(index, &bytes);
     }

@@ -51,7 +51,7 @@ impl Core {
             QoS::ExactlyOnce => flow.outbound.pubcomp(ack.packet_id),
             _ => flow.outbound.puback(ack.packet_id),
         };
-        if acked == Acked::Released && flow.outbound.has_queue() {
+        if acked == Acked::Released && flow.outbound.has_more() {
             self.pump(index);
         }
         Next::Go

@@ -2,11 +2,15 @@
 
 use super::{Core, Next};
 use crate::connection::Phase;
-use millrace_codec::{Disconnect, Error, Guilt, Packet, Properties, ReasonCode, Version};
-use millrace_kafka_sink::EventData;
+use millrace_codec::{
+    Disconnect, Error, Guilt, Packet, Property, PropertyBuf, PropertyId, ReasonCode, Version,
+};
 
 /// How long the last bytes to a client may take.
 const LINGER_MS: u64 = 1_000;
+
+/// More than a DISCONNECT has beside its reason string.
+const DISCONNECT_BYTES: usize = 16;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub enum Cause {
 
 impl Cause {
     /// The word in the record of `client.disconnected`.
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Cause::Goodbye | Cause::GoodbyeWithWill => "normal",
             Cause::Ended | Cause::NotReading => "closed",
@@ -62,11 +66,19 @@ impl Cause {
 impl Core {
     /// DISCONNECT from the client.
     pub(super) fn disconnect(&mut self, index: u32, disconnect: &Disconnect<'_>) -> Next {
-        let asks = disconnect.properties.session_expiry_interval().is_some_and(|seconds| seconds > 0);
-        let id = self.session_id(index).filter(|_| asks);
-        if id.and_then(|id| self.sessions.at(id.index)).is_some_and(|session| session.expires_at_once) {
-            // Not a valid DISCONNECT (5.0, 3.14.2.2.2): the will goes out.
-            return self.illegal(index, Error::protocol("a session expiry after a CONNECT without one"));
+        let properties = &disconnect.properties;
+        if properties.contains(PropertyId::ServerReference) {
+            return self.illegal(index, Error::protocol("a server reference from a client"));
+        }
+        if let Some(asked) = properties.session_expiry_interval()
+            && let Some(id) = self.session_id(index)
+            && let Some(session) = self.sessions.at_mut(id.index)
+        {
+            if asked > 0 && !session.is_kept() {
+                // Not a valid DISCONNECT (5.0, 3.14.2.2.2): the will goes out.
+                return self.illegal(index, Error::protocol("a session expiry after a CONNECT without one"));
+            }
+            session.expiry_s = asked.min(self.shared.limits.session_expiry_max);
         }
         let cause = match disconnect.reason {
             ReasonCode::Success => Cause::Goodbye,
@@ -77,12 +89,13 @@ impl Core {
         Next::Gone
     }
 
-    /// Ends a connection and its session. The client is told why if there is a way to tell it.
+    /// Ends a connection, and its session if that is not kept. The client is told why if there is a way to tell it.
     pub(super) fn close(&mut self, index: u32, cause: Cause) {
         let Some(connection) = self.connections.at(index) else { return };
         let (phase, version, session) = (connection.phase, connection.version, connection.session);
+        let takes = self.sessions.at(session).map_or(u32::MAX, |session| session.packet_bytes_max);
         if phase == Phase::Open {
-            self.end_session(session, cause);
+            self.leave_session(session, cause);
         }
         let told = cause.told().filter(|_| phase == Phase::Open && version == Version::V5);
         let Some(reason) = told else {
@@ -91,8 +104,23 @@ impl Core {
         };
         if let Some(connection) = self.connections.at_mut(index) {
             let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+            let mut said = PropertyBuf::new();
+            let mut reason = reason;
+            if reason == ReasonCode::ServerShuttingDown
+                && let Some(reference) = &self.shared.server_reference
+            {
+                reason = ReasonCode::UseAnotherServer;
+                // Fails only for texts over 65,535 bytes.
+                let _ = said.push(Property::ServerReference(reference));
+            }
+            if let Cause::Illegal(error) = cause
+                && self.shared.limits.reason_strings
+                && takes as usize > error.what.len() + DISCONNECT_BYTES
+            {
+                let _ = said.push(Property::ReasonString(error.what)); // [MQTT-3.14.2-3]
+            }
             // Fails only for packets over 256 MB.
-            let _ = Packet::Disconnect(Disconnect { reason, properties: Properties::default() })
+            let _ = Packet::Disconnect(Disconnect { reason, properties: said.as_properties() })
                 .encode(version, out);
         }
         self.linger(index);
@@ -121,23 +149,6 @@ impl Core {
         let Some(mut connection) = self.connections.remove(index) else { return };
         Core::take_back(&mut connection, &mut self.outputs);
         self.shared.connections.leave(1);
-    }
-
-    fn end_session(&mut self, position: u32, cause: Cause) {
-        let Some(mut session) = self.sessions.remove(position) else { return };
-        tracing::debug!(client_id = &*session.client_id, reason = cause.word(), "disconnected");
-        self.clients.remove(&session.client_id, position);
-        for id in session.filters.take() {
-            self.drop_subscription(id, position);
-        }
-        if let Some(will) = session.will.take()
-            && cause != Cause::Goodbye
-        {
-            self.publish_will(&session, &will);
-        }
-        let data = EventData::Disconnected { reason: cause.word() };
-        let taken = self.hooks.taken(&data);
-        self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), data);
     }
 
     /// The connection's deadline has come, or was only the earliest that it could be.

@@ -4,11 +4,12 @@ use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::delivery::{Message, Stored};
 use crate::hook::{Room, Verdict, Who};
-use crate::session::Session;
+use crate::session::{Given, Session, Will};
 use crate::worker::close::Cause;
+use crate::worker::publish::is_text_as_said;
 use millrace_codec::{
-    ConnAck, Connect, Error, Guilt, Packet, Properties, Property, PropertyBuf, PropertyId, ReasonCode,
-    Version, Will, connect_level,
+    ConnAck, Connect, Error, Guilt, Packet, Property, PropertyBuf, PropertyId, QoS, ReasonCode, Version,
+    connect_level,
 };
 use millrace_kafka_sink::EventData;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,8 +23,8 @@ impl Core {
         if let Some(connection) = self.connections.at_mut(index) {
             connection.version = connect.version;
         }
-        if let Err(reason) = self.judge(connect) {
-            return self.refuse(index, connect.version, reason);
+        if let Err(reason) = self.judge(index, connect) {
+            return self.refuse(index, connect.version, reason, None);
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
@@ -39,10 +40,18 @@ impl Core {
             return Next::Hold;
         }
         self.take_over(client_id);
-        self.begin(index, connect, client_id, assigned.is_some());
+        let present = self.session_for(client_id, connect.clean_start);
+        if present.is_none() && !self.enter_session() {
+            return self.refuse(
+                index,
+                connect.version,
+                ReasonCode::QuotaExceeded,
+                Some("as many sessions as max_sessions allows"),
+            );
+        }
         // A record too large for its hook does not keep a client out.
         self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
-        Next::Go
+        self.begin(index, connect, client_id, assigned.is_some(), present)
     }
 
     /// Whether there is room for what the end of this connection will record. Nobody can be made to wait then, so
@@ -54,16 +63,20 @@ impl Core {
         if self.hooks.room(taken, self.now, who, end) == Room::Full {
             return false;
         }
-        let Some(Will { topic, payload, qos, .. }) = connect.will else { return true };
+        let Some(millrace_codec::Will { topic, payload, qos, .. }) = connect.will else { return true };
         let will = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
         let taken = self.hooks.taken(&will);
         self.hooks.room(taken, self.now, who, will) != Room::Full
     }
 
     /// What a CONNECT may ask for.
-    fn judge(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    fn judge(&self, index: u32, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let limits = &self.shared.limits;
         let id = connect.client_id;
+        let arrived = self.connections.at(index).and_then(|connection| connection.arrived.as_ref());
+        if arrived.is_some_and(|arrived| !arrived.versions.contains(connect.version)) {
+            return Err(ReasonCode::UnsupportedProtocolVersion);
+        }
         if self.stop.is_some() {
             return Err(ReasonCode::ServerUnavailable);
         }
@@ -81,12 +94,19 @@ impl Core {
             Version::V311 if id.is_empty() && !connect.clean_start => {
                 return Err(ReasonCode::ClientIdentifierNotValid);
             }
+            _ if id.is_empty() && !limits.zero_length_client_id => {
+                return Err(ReasonCode::ClientIdentifierNotValid);
+            }
             _ => {}
         }
         if id.len() > usize::from(limits.max_client_id_bytes) {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         match &connect.will {
+            Some(will) if limits.check_payload_format && !is_text_as_said(will.properties, will.payload) => {
+                Err(ReasonCode::PayloadFormatInvalid)
+            }
+            Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
             Some(will) if will.retain && connect.version == Version::V5 => {
                 Err(ReasonCode::RetainNotSupported)
             }
@@ -104,10 +124,18 @@ impl Core {
 
     /// Answers with a refusal and closes [MQTT-3.2.2-7]; for what 3.x has no code, without an answer
     /// [MQTT-3.2.2-6 of 3.1.1].
-    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode) -> Next {
+    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode, what: Option<&str>) -> Next {
         self.counters.refused += 1;
         if version == Version::V5 || reason.connect_return_code().is_some() {
-            let refusal = ConnAck { session_present: false, reason, properties: Properties::default() };
+            let mut said = PropertyBuf::new();
+            if let Some(what) = what
+                && self.shared.limits.reason_strings
+                && version == Version::V5
+            {
+                // Fails only for texts over 65,535 bytes. What the client takes is not known if it could not be read.
+                let _ = said.push(Property::ReasonString(what));
+            }
+            let refusal = ConnAck { session_present: false, reason, properties: said.as_properties() };
             self.reply(index, version, &Packet::ConnAck(refusal));
         }
         self.linger(index);
@@ -121,20 +149,37 @@ impl Core {
         let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
         if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
-            return self.refuse(index, version, error.reason);
+            return self.refuse(index, version, error.reason, Some(error.what));
         }
         self.linger(index);
         Next::Gone
     }
 
-    /// Appends a packet to what is written to this connection.
-    pub(super) fn reply(&mut self, index: u32, version: Version, packet: &Packet<'_>) {
-        let Some(connection) = self.connections.at_mut(index) else { return };
+    /// Appends a packet to what is written to this connection. `false`: it is larger than the client takes, and so is
+    /// not sent [MQTT-3.1.2-24].
+    pub(super) fn reply(&mut self, index: u32, version: Version, packet: &Packet<'_>) -> bool {
+        let limit = self.session_id(index).and_then(|id| self.sessions.at(id.index));
+        let limit = limit.map_or(u32::MAX, |session| session.packet_bytes_max) as usize;
+        let Some(connection) = self.connections.at_mut(index) else { return true };
         let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
+        let start = out.len();
         if let Err(error) = packet.encode(version, out) {
             // Our own replies are small and have a form in every version that gets them.
             tracing::error!(%error, "a reply could not be encoded");
         }
+        let fits = out.len() - start <= limit;
+        if !fits {
+            out.truncate(start);
+        }
+        fits
+    }
+
+    /// Answers a packet that cannot do without its answer.
+    pub(super) fn answer_or_close(&mut self, index: u32, version: Version, packet: &Packet<'_>) -> Next {
+        if self.reply(index, version, packet) {
+            return Next::Go;
+        }
+        self.illegal(index, Error::too_large("a packet whose answer is larger than the client takes"))
     }
 
     /// A name for a client without one, whose home is this core.
@@ -180,25 +225,43 @@ impl Core {
         }
     }
 
-    fn begin(&mut self, index: u32, connect: &Connect<'_>, client_id: &str, assigned: bool) {
+    /// Lets a client in: its session begins, or goes on if it is `present`.
+    fn begin(
+        &mut self,
+        index: u32,
+        connect: &Connect<'_>,
+        client_id: &str,
+        assigned: bool,
+        present: Option<u32>,
+    ) -> Next {
         let limits = &self.shared.limits;
         let properties = &connect.properties;
         let send_limit = match connect.version {
             Version::V5 => properties.receive_maximum().unwrap_or(u16::MAX).min(limits.max_inflight),
             _ => limits.max_inflight,
         };
-        let mut session =
-            Session::new(client_id, connect.username, connect.version, limits.receive_maximum, send_limit);
+        let aliases = properties.topic_alias_maximum().unwrap_or_default().min(limits.topic_alias_maximum);
+        let (username, version, receive_limit) = (connect.username, connect.version, limits.receive_maximum);
+        let position = match present {
+            Some(position) => position,
+            None => self.add_session(Session::new(client_id, username, version, receive_limit, send_limit)),
+        };
+        let expiry_s = self.expiry(connect);
+        let Some(session) = self.sessions.at_mut(position) else { return Next::Gone };
+        if present.is_some() {
+            session.resume(username, version, receive_limit, send_limit);
+        }
         session.connection = index;
         session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
-        session.expires_at_once = properties.session_expiry_interval().unwrap_or_default() == 0;
+        session.expiry_s = expiry_s;
         session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
+        if aliases > 0 {
+            session.extra().given = Given::new(aliases);
+        }
         let keep_alive = self.keep_alive(connect);
         let acknowledgement = self.acknowledgement(connect, client_id, assigned, keep_alive);
-        let position = self.sessions.insert(session).index;
-        self.clients.insert(client_id, position);
         self.counters.connected += 1;
-        let Some(connection) = self.connections.at_mut(index) else { return };
+        let Some(connection) = self.connections.at_mut(index) else { return Next::Gone };
         connection.phase = Phase::Open;
         connection.session = position;
         connection.arrived = None;
@@ -208,11 +271,26 @@ impl Core {
             self.arm(index, deadline_ms);
         }
         let accepted = ConnAck {
-            session_present: false,
+            // 3.1 has no such flag.
+            session_present: present.is_some() && version != Version::V31,
             reason: ReasonCode::Success,
             properties: acknowledgement.as_properties(),
         };
-        self.reply(index, connect.version, &Packet::ConnAck(accepted));
+        let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
+        if next == Next::Go && present.is_some() {
+            self.pump(index);
+        }
+        next
+    }
+
+    /// Seconds that the session of this client outlives its connection [MQTT-3.1.2-23].
+    fn expiry(&self, connect: &Connect<'_>) -> u32 {
+        let max = self.shared.limits.session_expiry_max;
+        match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval().unwrap_or_default().min(max),
+            _ if connect.clean_start => 0,
+            _ => max,
+        }
     }
 
     /// What the CONNACK of a 5.0 client says about this server.
@@ -232,32 +310,48 @@ impl Core {
             // Fails only for texts over 65,535 bytes.
             let _ = said.push(property);
         };
-        if connect.properties.session_expiry_interval().is_some_and(|asked| asked > 0) {
-            // Sessions end with their connection.
-            say(Property::SessionExpiryInterval(0));
+        let expiry_s = self.expiry(connect);
+        if connect.properties.session_expiry_interval().unwrap_or_default() != expiry_s {
+            say(Property::SessionExpiryInterval(expiry_s));
         }
         if limits.receive_maximum < u16::MAX {
             say(Property::ReceiveMaximum(limits.receive_maximum));
+        }
+        if limits.max_qos < QoS::ExactlyOnce {
+            say(Property::MaximumQoS(limits.max_qos));
         }
         say(Property::RetainAvailable(false));
         say(Property::MaximumPacketSize(limits.max_packet_size));
         if assigned {
             say(Property::AssignedClientIdentifier(client_id));
         }
-        say(Property::SubscriptionIdentifierAvailable(false));
+        if limits.topic_alias_maximum > 0 {
+            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        }
+        if !limits.wildcard_available {
+            say(Property::WildcardSubscriptionAvailable(false));
+        }
+        if !limits.subscription_ids_available {
+            say(Property::SubscriptionIdentifierAvailable(false));
+        }
         say(Property::SharedSubscriptionAvailable(false));
         if keep_alive != connect.keep_alive {
             say(Property::ServerKeepAlive(keep_alive));
+        }
+        if connect.properties.request_response_information() == Some(true)
+            && let Some(information) = &self.shared.response_information
+        {
+            say(Property::ResponseInformation(&information.replace("%c", client_id)));
         }
         said
     }
 }
 
 /// A will as it will be published: without what only concerns its publishing.
-fn keep_will(will: &Will<'_>, client_id: &str) -> Stored {
+fn keep_will(will: &millrace_codec::Will<'_>, client_id: &str) -> Will {
     let mut properties = PropertyBuf::new();
     properties.push_where(will.properties, |id| id != PropertyId::WillDelayInterval);
-    Stored::new(&Message {
+    let message = Message {
         topic: will.topic,
         from: client_id,
         properties: properties.as_properties().raw(),
@@ -265,5 +359,8 @@ fn keep_will(will: &Will<'_>, client_id: &str) -> Stored {
         qos: will.qos,
         retain: will.retain,
         verdict: Verdict::default(),
-    })
+    };
+    let delay_s = will.properties.will_delay_interval().unwrap_or_default();
+    // Its expiry counts from when it is published, as it stands there.
+    Will { message: Stored::new(&message, 0), delay_s }
 }

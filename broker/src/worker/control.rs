@@ -38,23 +38,23 @@ impl Core {
     /// The same for tokens that differ in nothing but their sequences.
     fn confirm_run(&mut self, run: &[AckToken]) {
         let Some(&AckToken { slot, generation, .. }) = run.first() else { return };
-        let (index, qos2) = (slot & !PUBREC_BIT, slot & PUBREC_BIT != 0);
-        // A connection that is gone is owed nothing; its generation tells it from the one that has its place now.
-        if !self.connections.contains(SlotId { index, generation }) {
+        let (position, qos2) = (slot & !PUBREC_BIT, slot & PUBREC_BIT != 0);
+        // A session that is gone is owed nothing; its generation tells it from the one that has its place now.
+        if !self.sessions.contains(SlotId { index: position, generation }) {
             return;
         }
-        let Some(id) = self.session_id(index) else { return };
         let (qos, packet_type) = if qos2 {
             (QoS::ExactlyOnce, PacketType::PubRec)
         } else {
             (QoS::AtLeastOnce, PacketType::PubAck)
         };
-        let Some(session) = self.sessions.at_mut(id.index) else { return };
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        let version = connection.version;
+        let Some(session) = self.sessions.at_mut(position) else { return };
+        let (index, version) = (session.connection, session.version);
         let owed = session.flow().inbound.queue_mut(qos);
         run.iter().for_each(|token| owed.confirm(token.sequence));
         while let Some((packet_id, reason)) = owed.pop_ready() {
+            // Whoever is away asks again when he is back.
+            let Some(connection) = self.connections.at_mut(index) else { continue };
             let out = Core::output(connection, index, &mut self.dirty, &mut self.outputs).copied();
             encode_ack(packet_type, version, packet_id, reason, out);
         }
@@ -109,22 +109,10 @@ impl Core {
         }
     }
 
+    /// With the broker all sessions end, those of clients that are away as well.
     fn publish_all_wills(&mut self) {
         for position in self.sessions.indexes() {
-            let Some(will) = self.sessions.at_mut(position).and_then(|session| session.will.take()) else {
-                continue;
-            };
-            // The will speaks in its session's name, which routing must be free to change meanwhile.
-            if let Some(session) = self.sessions.at(position) {
-                let name = crate::session::Session::new(
-                    &session.client_id,
-                    session.username.as_deref(),
-                    session.version,
-                    0,
-                    0,
-                );
-                self.publish_will(&name, &will);
-            }
+            self.publish_will_of(position);
         }
     }
 }

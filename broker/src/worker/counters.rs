@@ -21,6 +21,8 @@ pub struct Counters {
     pub dropped_queue_full: u64,
     /// Messages for a client that were dropped: larger than it takes.
     pub dropped_too_large: u64,
+    /// Messages for a client that were dropped: they expired while they waited.
+    pub dropped_expired: u64,
     /// Messages refused because a record would be larger than its hook allows.
     pub refused_too_large: u64,
     /// Records left out because they were larger than their hook allows, of events that nobody is refused for.
@@ -41,6 +43,7 @@ impl Counters {
             ("QoS 0 messages dropped for clients that do not read", self.dropped_slow),
             ("messages dropped at max_queued_messages or max_queued_bytes", self.dropped_queue_full),
             ("messages dropped that were larger than their receiver takes", self.dropped_too_large),
+            ("messages that expired before their receiver took them", self.dropped_expired),
             ("messages refused at max_record_bytes", self.refused_too_large),
             ("records left out at max_record_bytes", self.records_too_large),
         ];
@@ -59,6 +62,7 @@ impl Counters {
             dropped_slow,
             dropped_queue_full,
             dropped_too_large,
+            dropped_expired,
             refused_too_large,
             records_too_large,
             held,
@@ -74,6 +78,7 @@ impl Counters {
         self.dropped_slow += dropped_slow;
         self.dropped_queue_full += dropped_queue_full;
         self.dropped_too_large += dropped_too_large;
+        self.dropped_expired += dropped_expired;
         self.refused_too_large += refused_too_large;
         self.records_too_large += records_too_large;
         self.held += held;

@@ -2,11 +2,12 @@
 
 use super::seen::Matches;
 use super::{Core, FanOut, SlotId, Target};
+use crate::config::Overlap;
 use crate::connection::Phase;
-use crate::delivery::{Message, Stored};
+use crate::delivery::{Alias, Message, Own, Stored};
 use crate::hook::{Hooks, Room};
-use crate::session::{Options, Queued};
-use millrace_codec::{QoS, Version};
+use crate::session::{Packed, QueueLimits, Queued, Resend, SEVERAL_IDS};
+use millrace_codec::{PacketType, Properties, Property, PropertyBuf, QoS, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
 use millrace_router::Subscriber;
 use std::sync::Arc;
@@ -14,11 +15,25 @@ use std::sync::Arc;
 /// Payloads from this size on might not fit a packet of another version or QoS.
 const HUGE_BYTES: usize = 200 << 20;
 
+/// More than a subscription identifier adds to a packet: itself, and another byte for each of two lengths.
+const ID_BYTES: usize = 7;
+/// More than a topic alias adds.
+const ALIAS_BYTES: usize = 5;
+
+/// How one session gets a message.
+#[derive(Clone, Copy)]
+struct Terms {
+    qos: QoS,
+    retain: bool,
+    /// Of its subscription; 0 for none.
+    subscription_id: u32,
+}
+
 /// What became of a message for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Yes,
-    /// It has to wait in the session's queue.
+    /// It has to wait in the session's queue, for room or for the client to come back.
     NotNow,
     /// It waits for room for its record.
     NoRoom,
@@ -31,10 +46,11 @@ impl Core {
         let mut targets = std::mem::take(&mut self.scratch.targets);
         targets.clear();
         let mut filters = 0;
-        let mut add = |subscribers: &[Subscriber<Options>]| {
+        let mut add = |subscribers: &[Subscriber<Packed>]| {
             filters += 1;
-            targets
-                .extend(subscribers.iter().map(|one| Target { session: one.client, options: one.options }));
+            targets.extend(
+                subscribers.iter().map(|one| Target { session: one.client, options: one.options.options() }),
+            );
         };
         match matches {
             Matches::Unknown => self.subscriptions.for_each_match(message.topic, |_, found| add(found)),
@@ -42,8 +58,11 @@ impl Core {
                 ids.into_iter().flatten().for_each(|id| add(self.subscriptions.subscribers(id)));
             }
         }
-        if filters > 1 {
-            merge(&mut targets);
+        self.scratch.ids.clear();
+        if filters > 1 && self.shared.limits.overlap == Overlap::One {
+            // A subscription that grants its own client nothing has no part in what others grant.
+            targets.retain(|target| !target.options.no_local || !self.is_own(*target, message));
+            merge(&mut targets, &mut self.scratch.ids);
         }
         self.begin_message(targets.len() == 1);
         if targets.len() > self.budget.deliveries || !self.fan_outs.is_empty() {
@@ -67,8 +86,14 @@ impl Core {
         let named = |target: &Target| Some((self.sessions.id_at(target.session)?, target.options));
         let targets: Vec<_> = targets.iter().filter_map(named).collect();
         if !targets.is_empty() {
-            self.fan_outs.push_back(FanOut { message: Arc::new(Stored::new(message)), targets, next: 0 });
+            let message = Arc::new(Stored::new(message, self.now.mono_ms));
+            let ids = std::mem::take(&mut self.scratch.ids);
+            self.fan_outs.push_back(FanOut { message, targets, ids, next: 0 });
         }
+    }
+
+    fn is_own(&self, target: Target, message: &Message<'_>) -> bool {
+        self.sessions.at(target.session).is_some_and(|session| *session.client_id == *message.from)
     }
 
     /// Goes on with deliveries to many, up to this turn's budget.
@@ -77,6 +102,7 @@ impl Core {
         while let Some(mut fan_out) = self.fan_outs.pop_front() {
             self.begin_message(false);
             self.scratch.stored = Some(Arc::clone(&fan_out.message));
+            std::mem::swap(&mut self.scratch.ids, &mut fan_out.ids);
             let message = fan_out.message.message();
             while let Some(&(session, options)) = fan_out.targets.get(fan_out.next) {
                 if self.budget.deliveries == 0 {
@@ -89,6 +115,7 @@ impl Core {
                 }
             }
             if fan_out.next < fan_out.targets.len() {
+                std::mem::swap(&mut self.scratch.ids, &mut fan_out.ids);
                 self.fan_outs.push_front(fan_out);
                 return;
             }
@@ -99,17 +126,46 @@ impl Core {
     }
 
     fn deliver_one(&mut self, target: Target, message: &Message<'_>) {
-        let Some(session) = self.sessions.at(target.session) else { return };
-        if target.options.no_local && *session.client_id == *message.from {
+        if target.options.no_local && self.is_own(target, message) {
             return;
         }
-        let qos = message.qos.min(target.options.qos);
-        let retain = message.retain && target.options.retain_as_published;
-        match self.send(target.session, message, qos, retain, false) {
+        if target.options.subscription_id == SEVERAL_IDS {
+            return self.deliver_with_ids(target, message);
+        }
+        self.deliver_or_queue(target, message);
+    }
+
+    /// To a client with several subscriptions that match, all their identifiers in one packet [MQTT-3.3.4-4]. They
+    /// are made properties of a message of its own.
+    fn deliver_with_ids(&mut self, mut target: Target, message: &Message<'_>) {
+        let mut list = PropertyBuf::new();
+        list.push_where(Properties::from_validated(message.properties), |_| true);
+        let ids = &self.scratch.ids;
+        let first = ids.partition_point(|(session, _)| *session < target.session);
+        for (_, id) in ids.iter().skip(first).take_while(|(session, _)| *session == target.session) {
+            // Fails for no identifier that was received.
+            let _ = list.push(Property::SubscriptionIdentifier(*id));
+        }
+        target.options.subscription_id = 0;
+        let shared = self.scratch.stored.take();
+        self.scratch.frames.next_message(true);
+        let message = Message { properties: list.as_properties().raw(), ..*message };
+        self.deliver_or_queue(target, &message);
+        self.begin_message(false);
+        self.scratch.stored = shared;
+    }
+
+    fn deliver_or_queue(&mut self, target: Target, message: &Message<'_>) {
+        let terms = Terms {
+            qos: message.qos.min(target.options.qos),
+            retain: message.retain && target.options.retain_as_published,
+            subscription_id: target.options.subscription_id,
+        };
+        match self.send(target.session, message, terms, false) {
             Sent::Yes | Sent::Dropped => {}
-            Sent::NotNow => self.enqueue(target.session, message, qos, retain),
+            Sent::NotNow => self.enqueue(target.session, message, terms),
             Sent::NoRoom => {
-                self.enqueue(target.session, message, qos, retain);
+                self.enqueue(target.session, message, terms);
                 self.starve(target.session);
             }
         }
@@ -117,11 +173,17 @@ impl Core {
 
     /// Sends a message to one session now if that is possible. `queued`: it comes from the front of the session's
     /// queue, so it does not go behind it.
-    fn send(&mut self, position: u32, message: &Message<'_>, qos: QoS, retain: bool, queued: bool) -> Sent {
+    fn send(&mut self, position: u32, message: &Message<'_>, terms: Terms, queued: bool) -> Sent {
         let Core { sessions, connections, scratch, hooks, counters, .. } = self;
         let Some(session) = sessions.at_mut(position) else { return Sent::Dropped };
         let index = session.connection;
-        let Some(connection) = connections.at_mut(index) else { return Sent::Dropped };
+        let Terms { qos, retain, subscription_id } = terms;
+        let limits = &self.shared.limits;
+        let Some(connection) = connections.at_mut(index) else {
+            // Its client is away.
+            let waits = qos != QoS::AtMostOnce || limits.queue_qos0;
+            return if waits { Sent::NotNow } else { Sent::Dropped };
+        };
         if connection.phase != Phase::Open {
             return Sent::Dropped;
         }
@@ -129,15 +191,23 @@ impl Core {
         let limit = session.packet_bytes_max;
         // A few bytes more than came in (packet id, property length) may be more than any packet can carry.
         let unlimited = limit == u32::MAX && message.payload.len() < HUGE_BYTES;
-        if !unlimited && scratch.frames.len(message, version, qos).is_none_or(|len| len > limit as usize) {
+        let own_bytes = if subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
+        let len = if unlimited { Some(0) } else { scratch.frames.len(message, version, qos) };
+        let Some(len) = len.filter(|len| unlimited || len + own_bytes <= limit as usize) else {
             counters.dropped_too_large += 1;
             return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
-        }
-        let slow = connection.output_len() as u64 > self.shared.limits.max_output_bytes;
+        };
+        let slow = connection.output_len() as u64 > limits.max_output_bytes;
         if qos == QoS::AtMostOnce {
-            if slow && !queued {
+            if queued && slow {
+                return Sent::NotNow;
+            }
+            if slow {
                 counters.dropped_slow += 1;
                 return Sent::Dropped;
+            }
+            if limits.queue_qos0 && !queued && session.flow().outbound.has_queue() {
+                return Sent::NotNow; // behind those that came while its client was away
             }
         } else {
             let outbound = &session.flow().outbound;
@@ -162,14 +232,28 @@ impl Core {
         }
         let mut packet_id = 0;
         if qos != QoS::AtMostOnce {
-            let keep = !Hooks::acked(message.verdict).is_none();
-            let stored = keep
-                .then(|| Arc::clone(scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message)))));
-            packet_id = session.flow().outbound.send(qos, stored);
+            let keep = session.is_kept() || !Hooks::acked(message.verdict).is_none();
+            let now_ms = self.now.mono_ms;
+            let stored = keep.then(|| {
+                Arc::clone(scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms))))
+            });
+            packet_id = session.flow().outbound.send(qos, retain, subscription_id, stored);
         }
         counters.delivered += 1;
         let output = Core::output(connection, index, &mut self.dirty, &mut self.outputs);
-        scratch.frames.write(message, version, qos, retain && version == Version::V5, packet_id, output);
+        let mut alias = Alias::None;
+        if version == Version::V5
+            && let Some(extra) = session.extra_if_any()
+            && (unlimited || len + own_bytes + ALIAS_BYTES <= limit as usize)
+        {
+            alias = extra.given.give(message.topic);
+        }
+        if subscription_id == 0 && alias == Alias::None {
+            scratch.frames.write(message, version, qos, retain, packet_id, output);
+        } else {
+            let own = Own { dup: false, subscription_id, alias };
+            scratch.frames.write_own(message, version, qos, retain, packet_id, own, output);
+        }
         Sent::Yes
     }
 
@@ -187,47 +271,109 @@ impl Core {
         }
     }
 
-    fn enqueue(&mut self, position: u32, message: &Message<'_>, qos: QoS, retain: bool) {
+    fn enqueue(&mut self, position: u32, message: &Message<'_>, terms: Terms) {
         let limits = &self.shared.limits;
+        let limits = QueueLimits {
+            messages: limits.max_queued_messages,
+            bytes: limits.max_queued_bytes,
+            full: limits.queue_full,
+        };
         let Some(session) = self.sessions.at_mut(position) else { return };
-        let outbound = &mut session.flow().outbound;
-        let (messages, bytes) = outbound.queued();
-        // The newest is refused: what waits has been promised an order.
-        if messages >= limits.max_queued_messages as usize || bytes as u64 >= limits.max_queued_bytes {
-            self.counters.dropped_queue_full += 1;
-            return;
-        }
-        let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message)));
-        outbound.enqueue(Queued { message: Arc::clone(stored), qos, retain });
+        let now_ms = self.now.mono_ms;
+        let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms)));
+        let Terms { qos, retain, subscription_id } = terms;
+        let queued = Queued { message: Arc::clone(stored), qos, retain, subscription_id };
+        self.counters.dropped_queue_full += session.flow().outbound.enqueue(queued, limits);
     }
 
-    /// Sends what waits for this connection's session, as far as window and socket allow.
+    /// Sends what waits for this connection's session, as far as window and socket allow: first again what a client
+    /// that is back has not acknowledged, then the queue.
     pub(super) fn pump(&mut self, index: u32) {
         let Some(SlotId { index: position, .. }) = self.session_id(index) else { return };
-        loop {
-            let flow = self.sessions.at_mut(position).and_then(|session| session.flow_if_any());
-            let Some(queued) = flow.and_then(|flow| flow.outbound.front()) else { return };
-            let (stored, qos, retain) = (Arc::clone(&queued.message), queued.qos, queued.retain);
+        let flow = |core: &mut Core| -> Option<bool> {
+            Some(core.sessions.at_mut(position)?.flow_if_any()?.outbound.has_more())
+        };
+        if flow(self) != Some(true) || !self.resend(index, position) {
+            return;
+        }
+        let mut list = std::mem::take(&mut self.scratch.list);
+        while let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any())
+            && let Some(Queued { message, qos, retain, subscription_id }) = flow.outbound.front()
+        {
+            let terms = Terms { qos: *qos, retain: *retain, subscription_id: *subscription_id };
+            let stored = Arc::clone(message);
             self.begin_message(true);
             self.scratch.stored = Some(Arc::clone(&stored));
-            match self.send(position, &stored.message(), qos, retain, true) {
+            let sent = match stored.message_at(self.now.mono_ms, &mut list) {
+                Some(message) => self.send(position, &message, terms, true),
+                None => {
+                    self.counters.dropped_expired += 1;
+                    Sent::Dropped
+                }
+            };
+            match sent {
                 Sent::Yes | Sent::Dropped => {}
-                Sent::NotNow => return,
+                Sent::NotNow => break,
                 Sent::NoRoom => {
                     self.starve(position);
-                    return;
+                    break;
                 }
             }
             if let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any()) {
                 flow.outbound.dequeue();
             }
         }
+        self.scratch.list = list;
+    }
+
+    /// Sends again what a client that is back has not acknowledged, with the packet ids it knows. `false`: there is
+    /// more of it than may be sent now, and nothing new goes before it.
+    fn resend(&mut self, index: u32, position: u32) -> bool {
+        let output_max = self.shared.limits.max_output_bytes;
+        loop {
+            let Core { sessions, connections, scratch, counters, .. } = self;
+            let Some(session) = sessions.at_mut(position) else { return false };
+            let Some(connection) = connections.at_mut(index) else { return false };
+            if connection.output_len() as u64 > output_max {
+                return false;
+            }
+            let (version, limit) = (session.version, session.packet_bytes_max);
+            let outbound = &mut session.flow().outbound;
+            let (packet_id, queued) = match outbound.resend() {
+                None => return outbound.is_caught_up(),
+                Some(Resend::PubRel(packet_id)) => {
+                    self.ack(index, PacketType::PubRel, packet_id, ReasonCode::Success);
+                    continue;
+                }
+                Some(Resend::Publish(packet_id, queued)) => (packet_id, queued),
+            };
+            // Begun before it expired, so it is sent again whatever its age is.
+            let message = queued.message.message();
+            let Queued { qos, retain, subscription_id, .. } = queued;
+            scratch.frames.next_message(true);
+            let own_bytes = if subscription_id > 0 { ID_BYTES } else { 0 };
+            if scratch.frames.len(&message, version, qos).is_none_or(|len| len + own_bytes > limit as usize) {
+                counters.dropped_too_large += 1;
+                outbound.give_up(packet_id);
+                continue;
+            }
+            let output = Core::output(connection, index, &mut self.dirty, &mut self.outputs);
+            let own = Own { dup: true, subscription_id, alias: Alias::None };
+            scratch.frames.write_own(&message, version, qos, retain, packet_id, own, output);
+        }
     }
 }
 
 /// One copy for each client: the best of what its overlapping subscriptions grant [MQTT-3.3.5-1].
-fn merge(targets: &mut Vec<Target>) {
+/// `ids` gets those of clients with several subscription identifiers, by session.
+fn merge(targets: &mut Vec<Target>, ids: &mut Vec<(u32, u32)>) {
     targets.sort_unstable_by_key(|target| target.session);
+    for run in targets.chunk_by(|one, next| one.session == next.session) {
+        let with_id = || run.iter().filter(|target| target.options.subscription_id > 0);
+        if with_id().count() > 1 {
+            ids.extend(with_id().map(|target| (target.session, target.options.subscription_id)));
+        }
+    }
     targets.dedup_by(|later, first| {
         let same = later.session == first.session;
         if same {

@@ -3,7 +3,7 @@
 //!
 //! `accept` takes connections, `input` cuts their bytes into packets, `connect`, `publish`, `acknowledge` and
 //! `subscribe` carry packets out, `deliver` brings messages to sessions, `flush` writes, `close` ends a connection,
-//! `control` answers other cores and the log. `turn` is the loop itself.
+//! `sessions` goes on where a connection has ended and another begins, `control` answers other cores and the log. `turn` is the loop itself.
 //!
 //! What a core may never do: wait for another core, a disk or Kafka; keep a slice of the read buffer past the turn;
 //! do work without a budget.
@@ -22,6 +22,7 @@ mod mailbox;
 mod outbox;
 mod publish;
 mod seen;
+mod sessions;
 mod slots;
 mod subscribe;
 mod timer;
@@ -42,9 +43,10 @@ use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
 use crate::memory::Population;
 use crate::net::Listener;
-use crate::session::{Options, Session};
+use crate::session::{Options, Packed, Session};
 use crate::time::Now;
 use clients::Clients;
+use millrace_codec::PropertyBuf;
 use millrace_kafka_sink::{AckToken, Completion};
 use millrace_router::{RouteCache, Routes, Subscriptions};
 use mio::{Poll, Registry};
@@ -81,6 +83,12 @@ pub struct Shared {
     pub connections_max: usize,
     /// Limits on clients.
     pub limits: Limits,
+    /// Where 5.0 clients go when this broker stops.
+    pub server_reference: Option<String>,
+    /// What 5.0 clients that ask for response information are told; `%c` stands for the client id.
+    pub response_information: Option<String>,
+    /// Sessions, those of clients that are away included.
+    pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
     pub home_key: [u8; 16],
     /// Cores that have finished the step of the clean stop that is under way.
@@ -133,6 +141,8 @@ struct FanOut {
     message: Arc<Stored>,
     /// Named with generations: sessions may end in between.
     targets: Vec<(SlotId, Options)>,
+    /// Identifiers of clients with several subscriptions that match, by session.
+    ids: Vec<(u32, u32)>,
     next: usize,
 }
 
@@ -143,7 +153,13 @@ struct Scratch {
     read: Vec<u8>,
     /// The publisher of the message under way.
     from: String,
+    /// Its topic, if it came as an alias.
+    topic: String,
     targets: Vec<Target>,
+    /// Subscription identifiers of clients with several that match, by session.
+    ids: Vec<(u32, u32)>,
+    /// Properties of a message that were changed on the way.
+    list: PropertyBuf,
     frames: Frames,
     /// The current message, if a session had to store it.
     stored: Option<Arc<Stored>>,
@@ -169,13 +185,15 @@ pub struct Core {
     connections: Slots<Connection>,
     sessions: Slots<Session>,
     clients: Clients,
-    subscriptions: Subscriptions<Options>,
+    subscriptions: Subscriptions<Packed>,
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
     hooks: Hooks,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
     timers: Wheel,
+    /// Of sessions whose clients are away.
+    session_timers: Wheel,
     outputs: Outputs,
     /// Connections with something to write this turn.
     dirty: Vec<u32>,
@@ -244,6 +262,7 @@ impl Core {
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),
+            session_timers: Wheel::new(0),
             outputs: Vec::new(),
             dirty: Vec::new(),
             ready: VecDeque::new(),

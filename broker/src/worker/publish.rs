@@ -4,9 +4,11 @@
 use super::seen::{Matches, Seen};
 use super::{Core, Next, SlotId};
 use crate::delivery::{Message, Stored};
-use crate::hook::{Hooks, Room};
-use crate::session::{Arrival, Session};
-use millrace_codec::{Error, PacketType, Publish, QoS, ReasonCode, Version};
+use crate::hook::{Hooks, Room, Who};
+use crate::session::Arrival;
+use millrace_codec::{
+    Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
+};
 use millrace_kafka_sink::{AckToken, EventData};
 use millrace_router::CoreSet;
 
@@ -31,7 +33,39 @@ enum Way {
 }
 
 impl Core {
+    /// A PUBLISH from a client.
     pub(super) fn publish(&mut self, index: u32, publish: &Publish<'_>) -> Next {
+        if publish.properties.contains(PropertyId::TopicAlias) {
+            return self.publish_by_alias(index, publish);
+        }
+        self.publish_plain(index, publish)
+    }
+
+    /// With a topic alias: as if it had come with the topic that the alias stands for (5.0, 3.3.2.3.4).
+    fn publish_by_alias(&mut self, index: u32, publish: &Publish<'_>) -> Next {
+        let Some(id) = self.session_id(index) else { return Next::Gone };
+        let maximum = self.shared.limits.topic_alias_maximum;
+        let Some(session) = self.sessions.at_mut(id.index) else { return Next::Gone };
+        let alias = publish.properties.topic_alias().unwrap_or_default();
+        let mut topic = std::mem::take(&mut self.scratch.topic);
+        topic.clear();
+        match session.extra().taken.resolve(alias, publish.topic, maximum) {
+            Ok(meant) => topic.push_str(meant),
+            Err(error) => {
+                self.scratch.topic = topic;
+                return self.illegal(index, error);
+            }
+        }
+        // The alias is between this client and us.
+        let mut list = PropertyBuf::new();
+        list.push_where(publish.properties, |id| id != PropertyId::TopicAlias);
+        let plain = Publish { topic: &topic, properties: list.as_properties(), ..*publish };
+        let next = self.publish_plain(index, &plain);
+        self.scratch.topic = topic;
+        next
+    }
+
+    fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
         let Some(session_id) = self.session_id(index) else { return Next::Gone };
         if let Err(error) = self.permitted(publish) {
             return self.illegal(index, error);
@@ -58,15 +92,15 @@ impl Core {
     fn permitted(&self, publish: &Publish<'_>) -> Result<(), Error> {
         let limits = &self.shared.limits;
         let properties = &publish.properties;
+        if publish.qos > limits.max_qos {
+            // [MQTT-3.2.2-11]
+            return Err(Error::protocol_as(ReasonCode::QoSNotSupported, "above max_qos"));
+        }
+        if publish.payload.len() > limits.max_payload_size as usize {
+            return Err(Error::too_large("larger than max_payload_size"));
+        }
         if !properties.is_empty() {
-            if properties.topic_alias().is_some() {
-                // The CONNACK named no topic alias maximum [MQTT-3.3.2-8, 3.3.2-9].
-                return Err(Error::protocol_as(
-                    ReasonCode::TopicAliasInvalid,
-                    "topic aliases are not accepted",
-                ));
-            }
-            if properties.subscription_identifiers().next().is_some() {
+            if properties.contains(PropertyId::SubscriptionIdentifier) {
                 return Err(Error::protocol("a subscription identifier in a client's PUBLISH")); // [MQTT-3.3.4-6]
             }
             if properties.user_properties().count() > usize::from(limits.max_user_properties) {
@@ -105,6 +139,15 @@ impl Core {
                 // 3.x knows no such limit: the client waits until acknowledgements have gone out.
                 Arrival::OverLimit => return Err(Ok(Next::Hold)),
             }
+        }
+        if self.shared.limits.check_payload_format && !is_text_as_said(publish.properties, publish.payload) {
+            let reason = ReasonCode::PayloadFormatInvalid;
+            return match publish.qos {
+                QoS::AtMostOnce => {
+                    Err(Err(Error::protocol_as(reason, "a payload that is not the text it is said to be")))
+                }
+                _ => Ok(Way::Answer(reason)),
+            };
         }
         if publish.topic.starts_with(RESERVED) {
             let refusal =
@@ -154,7 +197,7 @@ impl Core {
         }
         // Committed from here on: nothing below may fail.
         self.counters.published += 1;
-        let token = self.ack_token(index, session_id, publish.qos);
+        let token = self.ack_token(session_id, publish.qos);
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
         let waiting = self.hooks.append(taken, self.now, session.who(), event, token);
         let mut from = std::mem::take(&mut self.scratch.from);
@@ -192,15 +235,14 @@ impl Core {
     }
 
     /// Names the acknowledgement of the message that is being admitted, for those who confirm it.
-    fn ack_token(&mut self, index: u32, session: SlotId, qos: QoS) -> Option<AckToken> {
+    fn ack_token(&mut self, session: SlotId, qos: QoS) -> Option<AckToken> {
         if qos == QoS::AtMostOnce {
             return None;
         }
-        let connection = self.connections.id_at(index)?;
-        let session: &mut Session = self.sessions.at_mut(session.index)?;
-        let sequence = session.flow().inbound.queue_mut(qos).next_sequence();
+        let SlotId { index: position, generation } = session;
+        let sequence = self.sessions.at_mut(position)?.flow().inbound.queue_mut(qos).next_sequence();
         let bit = if qos == QoS::ExactlyOnce { PUBREC_BIT } else { 0 };
-        Some(AckToken { slot: index | bit, generation: connection.generation, sequence })
+        Some(AckToken { slot: position | bit, generation, sequence })
     }
 
     /// Owes, or at once sends, the acknowledgement of a QoS 1 or 2 message.
@@ -253,7 +295,7 @@ impl Core {
     }
 
     /// A will is a publish that cannot be refused.
-    pub(super) fn publish_will(&mut self, session: &Session, will: &Stored) {
+    pub(super) fn publish_will(&mut self, who: Who<'_>, will: &Stored) {
         let mut message = will.message();
         let topic = message.topic;
         let (cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
@@ -265,9 +307,14 @@ impl Core {
         let Message { topic, payload, qos, .. } = message;
         let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
         let taken = Hooks::publish(message.verdict);
-        self.counters.records_too_large += self.hooks.record(taken, self.now, session.who(), event);
+        self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
         self.route(cores, &message, Matches::Unknown);
     }
+}
+
+/// Whether a payload is UTF-8 if its format indicator says so (5.0, 3.3.2.3.2).
+pub(super) fn is_text_as_said(properties: Properties<'_>, payload: &[u8]) -> bool {
+    properties.payload_format_indicator() != Some(true) || std::str::from_utf8(payload).is_ok()
 }
 
 fn event_of<'a>(publish: &Publish<'a>) -> EventData<'a> {

@@ -4,6 +4,7 @@
 //! in every run. Only with the feature `replay`, which the program does not have.
 
 use super::{Core, sim};
+use crate::config::Versions;
 use crate::net::Transport;
 use crate::time::Now;
 use millrace_kafka_sink::{Durability, EventKind, Rule, Running};
@@ -58,7 +59,7 @@ impl Replay {
         // A stream socket is a stream socket: the core reads and writes it with the calls it uses for TCP.
         let stream = std::net::TcpStream::from(OwnedFd::from(ours));
         let stream = mio::net::TcpStream::from_std(stream);
-        self.core.arrive(Transport::tcp(stream), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.core.arrive(Transport::tcp(stream), IpAddr::V4(Ipv4Addr::LOCALHOST), Versions::ALL);
         Ok(Client(theirs))
     }
 

@@ -4,7 +4,7 @@
 
 use super::turn::WAKER;
 use super::{Core, Mailbox, Parts, Shared};
-use crate::config::Config;
+use crate::config::{Config, Versions};
 use crate::hook::{HookTable, Hooks};
 use crate::net::{Happened, Transport, Wires};
 use crate::time::Now;
@@ -57,7 +57,7 @@ impl Sim {
     /// A new connection, as if a listener had accepted it.
     pub fn connect(&mut self) -> Client {
         let (wire, number) = self.wires.connect();
-        self.core.arrive(Transport::memory(wire), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.core.arrive(Transport::memory(wire), IpAddr::V4(Ipv4Addr::LOCALHOST), Versions::ALL);
         Client(number)
     }
 
@@ -101,6 +101,9 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
         connections: Arc::default(),
         connections_max: usize::MAX,
         limits: Config::default().limits,
+        server_reference: None,
+        response_information: None,
+        sessions: AtomicUsize::new(0),
         home_key: [7; 16],
         stopped: AtomicUsize::new(0),
     });

@@ -4,8 +4,7 @@ use super::{Core, Next, SlotId};
 use crate::hook::Room;
 use crate::session::Options;
 use millrace_codec::{
-    Error, Packet, PropertyId, ReasonCode, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
-    Version,
+    Error, Packet, ReasonCode, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe, Version,
 };
 use millrace_kafka_sink::EventData;
 use millrace_router::{Filter, FilterError, FilterId};
@@ -17,8 +16,9 @@ impl Core {
             return Next::Gone;
         };
         let limits = &self.shared.limits;
-        if subscribe.properties.contains(PropertyId::SubscriptionIdentifier) {
-            // The CONNACK said that there are none [MQTT-3.2.2.3.12].
+        let subscription_id = subscribe.properties.subscription_identifiers().next().unwrap_or_default();
+        if subscription_id > 0 && !limits.subscription_ids_available {
+            // The CONNACK said that there are none (5.0, 3.2.2.3.12).
             let reason = ReasonCode::SubscriptionIdentifiersNotSupported;
             return self
                 .illegal(index, Error::protocol_as(reason, "subscription identifiers are not available"));
@@ -48,11 +48,13 @@ impl Core {
         if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
-        let codes: Vec<u8> =
-            subscribe.filters.iter().map(|(text, options)| self.grant(id, version, text, options)).collect();
+        let codes: Vec<u8> = subscribe
+            .filters
+            .iter()
+            .map(|(text, options)| self.grant(id, version, text, options, subscription_id))
+            .collect();
         let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
-        self.reply(index, version, &Packet::SubAck(answer));
-        Next::Go
+        self.answer_or_close(index, version, &Packet::SubAck(answer))
     }
 
     /// Whether there is room for the record of each filter. Together they may exceed it, by one packet's filters.
@@ -68,7 +70,14 @@ impl Core {
     }
 
     /// Subscribes to one filter; the code for the SUBACK.
-    fn grant(&mut self, id: SlotId, version: Version, text: &str, asked: SubscribeOptions) -> u8 {
+    fn grant(
+        &mut self,
+        id: SlotId,
+        version: Version,
+        text: &str,
+        asked: SubscribeOptions,
+        subscription_id: u32,
+    ) -> u8 {
         let refuse = |reason: ReasonCode| {
             // 3.x has one code for all refusals [MQTT-3.9.3-2].
             if version == Version::V5 { reason as u8 } else { 0x80 }
@@ -78,6 +87,9 @@ impl Core {
             return refuse(ReasonCode::SharedSubscriptionsNotSupported);
         }
         let limits = &self.shared.limits;
+        if !limits.wildcard_available && filter.has_wildcard() {
+            return refuse(ReasonCode::WildcardSubscriptionsNotSupported);
+        }
         if text.split('/').count() > usize::from(limits.max_topic_levels) {
             return refuse(ReasonCode::TopicFilterInvalid);
         }
@@ -88,12 +100,14 @@ impl Core {
         if !known && session.filters.len() >= limits.max_subscriptions as usize {
             return refuse(ReasonCode::QuotaExceeded);
         }
+        let qos = asked.qos.min(limits.max_qos);
         let options = Options {
-            qos: asked.qos,
+            qos,
             no_local: asked.no_local,
             retain_as_published: asked.retain_as_published,
+            subscription_id,
         };
-        let subscribed = self.subscriptions.subscribe(text, id.index, options);
+        let subscribed = self.subscriptions.subscribe(text, id.index, options.packed());
         if subscribed.replaced.is_none() {
             session.filters.add(subscribed.id);
         }
@@ -101,8 +115,8 @@ impl Core {
             // Before the SUBACK: what is published after it is seen finds the route.
             self.shared.routes.add(text, self.me, false);
         }
-        self.record_filter(id, EventData::Subscribed { filter: text, qos: asked.qos as u8 });
-        asked.qos as u8
+        self.record_filter(id, EventData::Subscribed { filter: text, qos: qos as u8 });
+        qos as u8
     }
 
     /// Records what became of a filter; only a record that is too large is left out.
@@ -128,8 +142,7 @@ impl Core {
         let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
         let answer =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Default::default(), codes: &codes };
-        self.reply(index, version, &Packet::UnsubAck(answer));
-        Next::Go
+        self.answer_or_close(index, version, &Packet::UnsubAck(answer))
     }
 
     fn revoke(&mut self, id: SlotId, text: &str) -> ReasonCode {
@@ -141,7 +154,10 @@ impl Core {
         }
         let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
         session.filters.remove(removed.id);
-        self.record_filter(id, EventData::Unsubscribed { filter: text, qos: removed.options.qos as u8 });
+        self.record_filter(
+            id,
+            EventData::Unsubscribed { filter: text, qos: removed.options.options().qos as u8 },
+        );
         ReasonCode::Success
     }
 

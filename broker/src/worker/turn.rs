@@ -63,7 +63,8 @@ impl Core {
         if work || !self.shared.mailboxes[self.me].fall_asleep() {
             return Some(Duration::ZERO);
         }
-        let next_ms = self.timers.next_ms().unwrap_or(u64::MAX).min(self.accept_again_ms);
+        let timers = [self.timers.next_ms(), self.session_timers.next_ms()];
+        let next_ms = timers.into_iter().flatten().min().unwrap_or(u64::MAX).min(self.accept_again_ms);
         // Deadlines are compared with the clock after the sleep; a little too long is better than once too often.
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
     }
@@ -179,6 +180,7 @@ impl Core {
                 self.on_timer(id.index);
             }
         }
+        self.fire_session_timers();
         if self.accept_again_ms <= self.now.mono_ms {
             self.accept_again_ms = u64::MAX;
         }

@@ -8,7 +8,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_1_2_11_3_receive_maximum_of_the_client",
         r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 2
         b connect 5
         b pub %/t 1 1
@@ -29,7 +29,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_3_4_7_a_refused_qos_2_message_makes_room",
         r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 2
         b connect 5
         b pub %/t 2 1
@@ -41,7 +41,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_3_4_9_an_error_in_puback_makes_room",
         r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 1
         b connect 5
         b pub %/t 1 1
@@ -53,7 +53,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_3_4_qos_0_needs_no_room",
         r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 1
         b connect 5
         b pub %/t 1 1
@@ -64,7 +64,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_1_2_25_maximum_packet_size_of_the_client",
         r#"a > 10 { "MQTT" 05 02 003C { 27 00000040 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         c connect 5
         a sub %/t 1
         c sub %/t 1
@@ -81,7 +81,7 @@ const OF_THE_CLIENT: &[Case] = &[
     (
         "v5_3_1_2_25_properties_count",
         r#"a > 10 { "MQTT" 05 02 003C { 27 00000040 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 0
         b connect 5
         b > 30 { "%/t" { 26 [6B*60] "v" } 'x' } 30 { "%/t" {} 'y' }
@@ -282,7 +282,7 @@ fn records_of_clients_and_sessions_too_large_for_their_hooks_are_left_out() {
 const QUEUE: &[Case] = &[(
     "v5_4_6_a_full_queue_refuses_the_newest",
     r#"a > 10 { "MQTT" 05 02 003C { 21 0001 } "%a" }
-        a <* 20 11 00 00
+        a accepted
         a sub %/t 1
         b connect 5
         b pub %/t 1 1
@@ -418,4 +418,182 @@ fn v5_3_3_4_7_the_window_is_never_exceeded_and_the_queue_loses_nothing() {
         }
     }
     assert!(subscriber.read(RAW_DEADLINE / 50) == Read::Silence);
+}
+
+const PAYLOAD_FORMAT: &[Case] = &[
+    (
+        "v5_3_3_2_4_a_text_that_is_none",
+        r#"a connect 5
+        a sub %/t 2
+        b connect 5
+        b > 32 { "%/t" 0001 { 01 01 } C328 }
+        b < 40 { 0001 99 }
+        b > 34 { "%/t" 0002 { 01 01 } C328 }
+        b < 50 { 0002 99 }
+        b > 34 { "%/t" 0002 { 01 01 } 'text' }
+        b < 50 { 0002 }
+        a < 34 { "%/t" @1 { 01 01 } 'text' }
+        b > 30 { "%/t" { 01 00 } C328 }
+        a < 30 { "%/t" { 01 00 } C328 }
+        b > 30 { "%/t" { 01 01 } C328 }
+        b < E0 { 99 }
+        b closed
+        a quiet"#,
+    ),
+    (
+        "v5_3_1_3_2_3_a_will_that_is_none",
+        r#"a > 10 { "MQTT" 05 06 003C {} "%a" { 01 01 } "%/w" 0002 C328 }
+        a < 20 { 0099 {} }
+        a closed"#,
+    ),
+];
+
+#[test]
+fn payload_format() {
+    run_all(&["limits.check_payload_format=true"], PAYLOAD_FORMAT);
+}
+
+const LOWERED: &[Case] = &[
+    (
+        "v5_3_2_2_11_qos_above_the_maximum",
+        r#"a > 10 { "MQTT" 05 02 003C {} "%a" }
+        a < 20 { 0000 { 21 0400 24 01 25 00 27 00100000 28 00 2A 00 } }
+        a > 32 { "%/t" 0001 {} 'x' }
+        a < 40 { 0001 }
+        a > 34 { "%/t" 0002 {} 'x' }
+        a < E0 { 9B }
+        a closed"#,
+    ),
+    (
+        "v5_3_2_2_12_a_will_above_the_maximum",
+        r#"a > 10 { "MQTT" 05 16 003C {} "%a" {} "%/w" 0001 'x' }
+        a < 20 { 009B {} }
+        a closed"#,
+    ),
+    (
+        "v5_3_2_2_9_subscriptions_are_granted_the_maximum",
+        r#"a connect 5
+        a > 82 { 0001 {} "%/t" 02 "%/+" 00 }
+        a < 90 { 0001 {} 01A2 }"#,
+    ),
+    (
+        "v311_3_9_3_2_subscriptions_are_granted_the_maximum",
+        r#"a connect 311
+        a > 82 { 0001 "%/t" 02 "%/+" 00 }
+        a < 90 { 0001 0180 }"#,
+    ),
+    (
+        "v5_3_2_2_17_no_aliases",
+        r#"a > 10 { "MQTT" 05 02 003C { 22 0005 } "%a" }
+        a accepted
+        a sub %/t 0
+        a pub %/t 0 x
+        a < 30 { "%/t" {} 'x' }
+        a > 30 { "%/t" { 23 0001 } 'x' }
+        a < E0 { 94 }
+        a closed"#,
+    ),
+    (
+        "v5_3_1_3_8_no_empty_client_id",
+        r#"a > 10 { "MQTT" 05 02 003C {} "" }
+        a < 20 { 0085 {} }
+        a closed"#,
+    ),
+    (
+        "v311_3_1_3_9_no_empty_client_id",
+        r#"a > 10 { "MQTT" 04 02 003C "" }
+        a < 20 { 0002 }
+        a closed"#,
+    ),
+    (
+        "v5_3_3_2_a_payload_above_the_maximum",
+        r#"a connect 5
+        a > 30 { "%/t" {} 78*10 } C0 00
+        a < D0 00
+        a > 30 { "%/t" {} 78*11 }
+        a < E0 { 95 }
+        a closed"#,
+    ),
+];
+
+#[test]
+fn lowered() {
+    run_all(
+        &[
+            "limits.max_qos=1",
+            "limits.wildcard_available=false",
+            "limits.topic_alias_maximum=0",
+            "limits.zero_length_client_id=false",
+            "limits.max_payload_size=10",
+            "limits.session_expiry_max=0s",
+        ],
+        LOWERED,
+    );
+}
+
+const VERSIONS: &[Case] = &[
+    ("v5_3_1_2_2_spoken_here", "a connect 5\n a quiet"),
+    ("v311_3_1_2_2_not_spoken_here", "a > 10 { \"MQTT\" 04 02 003C \"%a\" }\n a < 20 { 0001 }\n a closed"),
+    ("v31_3_1_not_spoken_here", "a > 10 { \"MQIsdp\" 03 02 003C \"%a\" }\n a < 20 { 0001 }\n a closed"),
+];
+
+#[test]
+fn versions() {
+    run_all(&["listener.mqtt.versions=5.0"], VERSIONS);
+}
+
+const REASONS: &[Case] = &[
+    (
+        "v5_3_14_2_2_3_why_in_words",
+        r#"a connect 5
+        a > 30 { "%/t" { 23 0000 } 'x' }
+        a < E0 { 94 { 1F "topic alias 0" } }
+        a closed"#,
+    ),
+    (
+        "v5_3_14_2_3_not_if_it_is_too_long",
+        r#"a > 10 { "MQTT" 05 02 003C { 27 00000016 } "%a" }
+        a < 20 { 0000 { 21 0400 25 00 27 00100000 22 0020 2A 00 } }
+        a > 30 { "%/t" { 23 0000 } 'x' }
+        a < E0 { 94 }
+        a closed"#,
+    ),
+    (
+        "v5_3_1_2_24_an_answer_larger_than_the_client_takes",
+        r#"a > 10 { "MQTT" 05 02 003C { 27 00000016 } "%a" }
+        a accepted
+        a > 82 { 0001 {} "%/1" 00 "%/2" 00 "%/3" 00 "%/4" 00 "%/5" 00 "%/6" 00 "%/7" 00 "%/8" 00 "%/9" 00 "%/10" 00 "%/11" 00 "%/12" 00 "%/13" 00 "%/14" 00 "%/15" 00 "%/16" 00 "%/17" 00 "%/18" 00 }
+        a < E0 { 95 }
+        a closed"#,
+    ),
+];
+
+#[test]
+fn reasons() {
+    run_all(&["limits.reason_strings=true"], REASONS);
+}
+
+#[test]
+fn sessions() {
+    // Together and apart, each client keeps one behind it.
+    let settings = ["limits.max_sessions=2", "limits.session_expiry_max=1h"];
+    let mut broker = Broker::start(&settings);
+    let script = r#"a connect 5
+    b > 10 { "MQTT" 04 00 003C "%b" }
+    b accepted
+    b > E0 00
+    b closed
+    c > 10 { "MQTT" 05 02 003C {} "%c" }
+    c < 20 { 0097 {} }
+    c closed
+    d > 10 { "MQTT" 04 02 003C "%d" }
+    d < 20 { 0003 }
+    d closed
+    b > 10 { "MQTT" 04 02 003C "%b" }
+    b accepted
+    b > E0 00
+    b closed
+    c connect 5"#;
+    let done = crate::script::run(&mut broker, 0, script, crate::script::Placement::Apart);
+    done.unwrap_or_else(|failure| panic!("{failure}"));
 }

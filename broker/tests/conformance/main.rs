@@ -7,11 +7,14 @@ mod support;
 
 mod script;
 
+mod aliases;
 mod connect;
 mod flow;
 mod limits;
 mod ordering;
+mod overlap;
 mod publish;
+mod sessions;
 mod subscribe;
 mod vectors;
 mod volume;

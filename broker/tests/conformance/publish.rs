@@ -197,11 +197,6 @@ const DELIVERED: &[Case] = &[
         a < 30 { "devices/%/state" {} '1' }
         a < 32 { "devices/%/state" @1 {} '2' }"#,
     ),
-    ("v5_3_3_2_9_topic_alias", "a connect 5\n a > 30 { \"%/t\" { 23 0001 } 'x' }\n a < E0 { 94 }\n a closed"),
-    (
-        "v5_3_3_2_8_topic_alias_alone",
-        "a connect 5\n a > 30 { \"\" { 23 0001 } 'x' }\n a < E0 { 94 }\n a closed",
-    ),
     (
         "v5_3_3_4_6_subscription_identifier",
         "a connect 5\n a > 30 { \"%/t\" { 0B 01 } 'x' }\n a < E0 { 82 }\n a closed",

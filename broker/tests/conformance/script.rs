@@ -3,13 +3,17 @@
 //!
 //! ```text
 //! a connect 5          CONNECT of this version (31, 311, 5), clean, keep-alive 60 s, client id %a; accepted
+//! a accepted           CONNACK, success, session present 0, whatever its properties
+//! a resumed            the same with session present 1
 //! a > 30 { "t" }       send bytes
 //! a < 40 { 0001 }      the next packet is exactly this; after `<*` it only has to begin so
+//! a <one of 40 … | 50 … the next packet is one of these
 //! a sub t/# 1          SUBSCRIBE to one filter with packet id FFFE; granted
 //! a pub t 1 text       PUBLISH at a QoS, and its whole acknowledgement
 //! a quiet              PINGREQ, and the next packet is PINGRESP: nothing was sent to this client
 //! a closed             the broker closes the connection, and says nothing before
 //! a fin / a rst        end of our side; reset
+//! wait 1100            milliseconds
 //! broker stop          SIGTERM; the last line in which the broker lives
 //! ```
 //! In all of it `%a` … `%z` stand for client ids that no other run of the case has, `%/` for a topic level that no
@@ -57,6 +61,10 @@ pub fn run(broker: &mut Broker, number: usize, script: &str, placement: Placemen
     let mut stage = Stage { broker, clients: BTreeMap::new(), ids: BTreeMap::new(), number, placement };
     let mut stopped = None;
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(ms) = line.strip_prefix("wait ") {
+            std::thread::sleep(Duration::from_millis(ms.parse().expect("milliseconds")));
+            continue;
+        }
         if line == "broker stop" {
             stage.broker.signal(rustix::process::Signal::TERM);
             stopped = Some(line);
@@ -94,12 +102,18 @@ impl Stage<'_> {
         let (who, rest) = line.split_once(' ').ok_or("no action")?;
         let who = who.chars().next().ok_or("no client")?;
         let (action, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        if action == "<one" {
+            let rest = self.names(rest.trim_start_matches("of "));
+            return self.one_of(who, &rest);
+        }
         let rest = self.names(rest.trim());
         match action {
             "connect" => self.connect(who, &rest),
             ">" => self.send(who, &rest),
             "<" => self.receive(who, &rest, true),
             "<*" => self.receive(who, &rest, false),
+            "accepted" => self.accepted(who, 0),
+            "resumed" => self.accepted(who, 1),
             "sub" => self.subscribe(who, &rest),
             "pub" => self.publish(who, &rest),
             "quiet" => self.send(who, "C0 00").and_then(|()| self.receive(who, "D0 00", true)),
@@ -174,6 +188,27 @@ impl Stage<'_> {
     }
 
     fn receive(&mut self, who: char, text: &str, whole: bool) -> Result<(), String> {
+        let packet = self.packet(who, text)?;
+        self.compare(who, &packet, text, whole)
+    }
+
+    fn one_of(&mut self, who: char, texts: &str) -> Result<(), String> {
+        let packet = self.packet(who, texts)?;
+        let failures: Result<Vec<String>, ()> = texts
+            .split(" | ")
+            .map(|text| self.compare(who, &packet, text, true).map_or_else(Ok, |()| Err(())))
+            .collect();
+        failures.map_or(Ok(()), |failures| Err(failures.join("\n")))
+    }
+
+    fn packet(&mut self, who: char, expected: &str) -> Result<Vec<u8>, String> {
+        match self.client(who).read(RAW_DEADLINE) {
+            Read::Packet(packet) => Ok(packet),
+            other => Err(format!("{other:?} instead of {expected}")),
+        }
+    }
+
+    fn compare(&mut self, who: char, packet: &[u8], text: &str, whole: bool) -> Result<(), String> {
         let mut text = text.to_owned();
         let mut new = None;
         if let Some(at) = text.find('@') {
@@ -185,20 +220,26 @@ impl Stage<'_> {
             text = text.replace(&format!("@{name}"), &hex(&bytes).replace(' ', ""));
         }
         let mut expected = wire(&text);
-        let packet = match self.client(who).read(RAW_DEADLINE) {
-            Read::Packet(packet) => packet,
-            other => return Err(format!("{other:?} instead of {}", hex(&expected))),
-        };
         if let Some(name) = new {
             let at = expected.windows(2).position(|bytes| bytes == UNKNOWN).expect("put in above");
             let id = packet.get(at..at + 2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
             let id = id.filter(|id| *id != [0, 0] && !self.ids.values().any(|known| *known == (who, *id)));
-            let id = id.ok_or_else(|| format!("no fresh packet id in {}", hex(&packet)))?;
+            let id = id.ok_or_else(|| format!("no fresh packet id in {}", hex(packet)))?;
             expected[at..at + 2].copy_from_slice(&id);
-            self.ids.insert(name, (who, id));
+            let same = if whole { *packet == *expected } else { packet.starts_with(&expected) };
+            if same {
+                self.ids.insert(name, (who, id));
+            }
         }
-        let same = if whole { packet == expected } else { packet.starts_with(&expected) };
-        same.then_some(()).ok_or_else(|| format!("came {}\nnot {}", hex(&packet), hex(&expected)))
+        let same = if whole { *packet == *expected } else { packet.starts_with(&expected) };
+        same.then_some(()).ok_or_else(|| format!("came {}\nnot {}", hex(packet), hex(&expected)))
+    }
+
+    fn accepted(&mut self, who: char, session_present: u8) -> Result<(), String> {
+        match self.client(who).read(RAW_DEADLINE) {
+            Read::Packet(packet) if packet[0] == 0x20 && packet[2..4] == [session_present, 0] => Ok(()),
+            other => Err(format!("{other:02X?}")),
+        }
     }
 
     fn subscribe(&mut self, who: char, rest: &str) -> Result<(), String> {

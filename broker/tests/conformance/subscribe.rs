@@ -81,13 +81,6 @@ const RESULTS: &[Case] = &[
         a closed
         b pub %/t 1 x"#,
     ),
-    (
-        "v5_3_2_2_3_12_subscription_identifier",
-        r#"a connect 5
-        a > 82 { 0001 { 0B 01 } "%/t" 01 }
-        a < E0 { A1 }
-        a closed"#,
-    ),
     ("v5_4_7_too_deep", "a connect 5\n a > 82 { 0001 {} [2F*64] 01 [2F*63] 01 }\n a < 90 { 0001 {} 8F01 }"),
     ("v311_3_9_3_2_too_deep", "a connect 311\n a > 82 { 0001 [2F*64] 01 [2F*63] 01 }\n a < 90 { 0001 8001 }"),
     (

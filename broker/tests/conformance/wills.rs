@@ -8,7 +8,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a fin
         b < 30 { "%/w" {} 'gone' }
         a closed
@@ -37,7 +37,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 0001 {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a < E0 { 8D }
         b < 30 { "%/w" {} 'gone' }"#,
     ),
@@ -46,7 +46,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a > C1 00
         a < E0 { 81 }
         a closed
@@ -57,7 +57,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a > D0 00
         a < E0 { 82 }
         a closed
@@ -68,7 +68,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         A connect 5
         a < E0 { 8E }
         b < 30 { "%/w" {} 'gone' }"#,
@@ -78,7 +78,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a > E0 { 04 }
         a closed
         b < 30 { "%/w" {} 'gone' }
@@ -89,7 +89,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a > E0 00
         a closed
         b quiet"#,
@@ -99,7 +99,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C { 11 00000000 } "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a > E0 { 00 { 11 00000001 } }
         a < E0 { 82 }
         a closed
@@ -131,7 +131,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 1
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         broker stop
         b < 30 { "%/w" {} 'gone' }
         b < E0 { 8B }
@@ -146,7 +146,7 @@ const PUBLISHED: &[Case] = &[
         b sub %/w 2
         c sub %/w 1
         a > 10 { "MQTT" 05 16 003C {} "%a" { 26 "k" "v" 18 00000000 01 01 03 "t" 08 "r" 09 "c" } "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a rst
         b < 34 { "%/w" @1 { 26 "k" "v" 01 01 03 "t" 08 "r" 09 "c" } 'gone' }
         c < 32 { "%/w" @2 'gone' }"#,
@@ -157,7 +157,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 06 003C {} "%a" { 18 0000FFFF } "%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         a rst
         b < 30 { "%/w" {} 'gone' }"#,
     ),
@@ -178,7 +178,7 @@ const PUBLISHED: &[Case] = &[
         r#"b connect 5
         b sub %/w 0
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/w" "" }
-        a <* 20 11 00 00
+        a accepted
         a rst
         b < 30 { "%/w" {} }"#,
     ),
@@ -188,9 +188,9 @@ const PUBLISHED: &[Case] = &[
         b sub $SYS/# 0
         b sub %/w 0
         a > 10 { "MQTT" 05 06 003C {} "%a" {} "$SYS/%/w" "gone" }
-        a <* 20 11 00 00
+        a accepted
         c > 10 { "MQTT" 05 06 003C {} "%c" {} "%/w" "gone" }
-        c <* 20 11 00 00
+        c accepted
         a fin
         a closed
         c rst

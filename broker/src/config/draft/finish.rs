@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_kafka_sink::{Durability, Rule};
 
 use super::super::types::{Config, Hook, Listener};
-use super::{Draft, Origin, Problem, Table, has_topic, path};
+use super::{Draft, ListenerDraft, Origin, Problem, Table, has_topic, path};
 
 impl Draft {
     /// Fills in what is computed and checks what needs more than one key.
@@ -31,7 +31,8 @@ impl Draft {
                 let message = format!("listener.{}: {bind} is taken by listener.{}", draft.name, same.name);
                 self.problem(&draft.origin, message);
             }
-            self.config.listeners.push(Listener { name: draft.name, bind, protocol: draft.protocol });
+            let ListenerDraft { name, protocol, versions, .. } = draft;
+            self.config.listeners.push(Listener { name, bind, protocol, versions });
         }
     }
 

@@ -59,6 +59,24 @@ pub static SETTINGS: &[Setting] = &[
         field: Field::Draft(|d| Slot::Time(&mut d.config.node.status_every)),
     },
     Setting {
+        table: Table::Node,
+        key: "server_reference",
+        kind: Kind::Text { max: 1_024 },
+        preset: Preset::Computed("none"),
+        text: "Another broker, as HOST:PORT. When this one stops, 5.0 clients are told to use that one \
+               meanwhile (0x9C) instead of only that it stops (0x8B).",
+        field: Field::Draft(|d| Slot::Text(&mut d.config.node.server_reference)),
+    },
+    Setting {
+        table: Table::Node,
+        key: "response_information",
+        kind: Kind::Text { max: 1_024 },
+        preset: Preset::Computed("none"),
+        text: "What 5.0 clients that ask for response information are told, as a rule the prefix of \
+               their response topics; %c stands for the client id.",
+        field: Field::Draft(|d| Slot::Text(&mut d.config.node.response_information)),
+    },
+    Setting {
         table: Table::Listener,
         key: "bind",
         kind: Kind::Address,
@@ -74,6 +92,14 @@ pub static SETTINGS: &[Setting] = &[
         preset: Preset::Value("mqtt"),
         text: "What is spoken there: mqtt is MQTT 3.1, 3.1.1 and 5.0 over TCP.",
         field: Field::Listener(|l| Slot::Protocol(&mut l.protocol)),
+    },
+    Setting {
+        table: Table::Listener,
+        key: "versions",
+        kind: Kind::Versions,
+        preset: Preset::Value("3.1, 3.1.1, 5.0"),
+        text: "MQTT versions that are spoken there; clients of others are refused.",
+        field: Field::Listener(|l| Slot::Versions(&mut l.versions)),
     },
     Setting {
         table: Table::Bridge,
@@ -290,6 +316,25 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "max_sessions",
+        kind: number(1, 16_777_216, "sessions"),
+        preset: Preset::Value("1000000"),
+        text: "Sessions at a time, those of clients that are away included; further clients are \
+               refused (5.0: 0x97).",
+        field: Field::Draft(|d| Slot::U32(&mut d.config.limits.max_sessions)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "session_expiry_max",
+        kind: seconds(0, u32::MAX as u64),
+        preset: Preset::Value("30d"),
+        text: "Longest time that a session is kept while its client is away, whole seconds. 5.0 \
+               clients that ask for more are told; sessions of 3.x clients without clean session get \
+               this. 0s keeps none, 4294967295s caps nothing.",
+        field: Field::Draft(|d| Slot::Seconds32(&mut d.config.limits.session_expiry_max)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_packet_size",
         kind: size(2, 268_435_460),
         preset: Preset::Value("1MiB"),
@@ -298,11 +343,28 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "max_payload_size",
+        kind: size(0, 268_435_455),
+        preset: Preset::Value("268435455"),
+        text: "Longest payload of a publish; a client that sends a longer one is closed (5.0: 0x95). \
+               The default leaves it to max_packet_size.",
+        field: Field::Draft(|d| Slot::U32(&mut d.config.limits.max_payload_size)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_client_id_bytes",
         kind: number(1, 65_535, "bytes"),
         preset: Preset::Value("1024"),
         text: "Longest client id; a client with a longer one is refused.",
         field: Field::Draft(|d| Slot::U16(&mut d.config.limits.max_client_id_bytes)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "zero_length_client_id",
+        kind: Kind::Flag,
+        preset: Preset::Value("true"),
+        text: "Whether a client without a client id gets one from the broker; if not, it is refused.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.zero_length_client_id)),
     },
     Setting {
         table: Table::Limits,
@@ -340,6 +402,24 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "max_qos",
+        kind: number(0, 2, "QoS"),
+        preset: Preset::Value("2"),
+        text: "Highest QoS. Subscriptions are granted no more; a client that publishes with more, or \
+               has such a will, is closed (5.0: told beforehand, 0x9B).",
+        field: Field::Draft(|d| Slot::Qos(&mut d.config.limits.max_qos)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "topic_alias_maximum",
+        kind: number(0, 65_535, "aliases"),
+        preset: Preset::Value("32"),
+        text: "Topic aliases, each way: that a 5.0 client may set, and at most that the broker sets \
+               for a client that takes them.",
+        field: Field::Draft(|d| Slot::U16(&mut d.config.limits.topic_alias_maximum)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_queued_messages",
         kind: number(0, 100_000_000, "messages"),
         preset: Preset::Value("10000"),
@@ -353,6 +433,23 @@ pub static SETTINGS: &[Setting] = &[
         preset: Preset::Value("16MiB"),
         text: "The same in bytes.",
         field: Field::Draft(|d| Slot::U64(&mut d.config.limits.max_queued_bytes)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "queue_full",
+        kind: Kind::QueueFull,
+        preset: Preset::Value("refuse_newest"),
+        text: "What a full queue does with one more message: refuse_newest, or drop_oldest to make \
+               room for it. Counted either way.",
+        field: Field::Draft(|d| Slot::QueueFull(&mut d.config.limits.queue_full)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "queue_qos0",
+        kind: Kind::Flag,
+        preset: Preset::Value("false"),
+        text: "Whether QoS 0 messages are queued for a client that is away.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.queue_qos0)),
     },
     Setting {
         table: Table::Limits,
@@ -380,6 +477,31 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "overlap",
+        kind: Kind::Overlap,
+        preset: Preset::Value("one"),
+        text: "When several subscriptions of a client match a message: one copy at their highest QoS \
+               with all their identifiers, or each its own.",
+        field: Field::Draft(|d| Slot::Overlap(&mut d.config.limits.overlap)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "wildcard_available",
+        kind: Kind::Flag,
+        preset: Preset::Value("true"),
+        text: "Whether filters may have wildcards; 5.0 clients are told.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.wildcard_available)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "subscription_ids_available",
+        kind: Kind::Flag,
+        preset: Preset::Value("true"),
+        text: "Whether 5.0 subscriptions may have identifiers; clients are told.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.subscription_ids_available)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_topic_levels",
         kind: number(1, 128, "levels"),
         preset: Preset::Value("64"),
@@ -393,6 +515,24 @@ pub static SETTINGS: &[Setting] = &[
         preset: Preset::Value("64"),
         text: "User properties of one 5.0 packet.",
         field: Field::Draft(|d| Slot::U16(&mut d.config.limits.max_user_properties)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "check_payload_format",
+        kind: Kind::Flag,
+        preset: Preset::Value("false"),
+        text: "Whether a 5.0 payload that says it is text is looked at, and refused if it is not UTF-8 \
+               (0x99).",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.check_payload_format)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "reason_strings",
+        kind: Kind::Flag,
+        preset: Preset::Value("false"),
+        text: "Whether 5.0 clients that are refused or closed are told why in words, beside the reason \
+               code.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.reason_strings)),
     },
     Setting {
         table: Table::Limits,

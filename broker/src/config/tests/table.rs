@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::table::{Preset, SETTINGS, Setting};
 use super::super::value::Kind;
 use super::*;
+use millrace_codec::QoS;
 
 /// The defaults, written down a second time: what the documents promise.
 #[test]
@@ -20,7 +21,8 @@ fn defaults() {
         [Listener {
             name: "mqtt".to_owned(),
             bind: "127.0.0.1:1883".parse().unwrap(),
-            protocol: Protocol::Mqtt
+            protocol: Protocol::Mqtt,
+            versions: Versions::ALL,
         }]
     );
     assert_eq!((config.node.status_every, config.bridge.enabled), (Duration::ZERO, true));
@@ -46,19 +48,32 @@ fn defaults() {
         config.limits,
         Limits {
             max_connections: 1_000_000,
+            max_sessions: 1_000_000,
+            session_expiry_max: 30 * 86_400,
             max_packet_size: 1 << 20,
+            max_payload_size: 268_435_455,
             max_client_id_bytes: 1024,
+            zero_length_client_id: true,
             connect_timeout: Duration::from_secs(10),
             max_keep_alive: 65_535,
             receive_maximum: 1024,
             max_inflight: 1024,
+            max_qos: QoS::ExactlyOnce,
+            topic_alias_maximum: 32,
             max_queued_messages: 10_000,
             max_queued_bytes: 16 << 20,
+            queue_full: QueueFull::RefuseNewest,
+            queue_qos0: false,
             max_output_bytes: 1 << 20,
             max_subscriptions: 1000,
             max_filters_per_packet: 1000,
+            overlap: Overlap::One,
+            wildcard_available: true,
+            subscription_ids_available: true,
             max_topic_levels: 64,
             max_user_properties: 64,
+            check_payload_format: false,
+            reason_strings: false,
             held_bytes: 16 << 10,
             write_timeout: Duration::from_secs(60),
         }
@@ -108,7 +123,9 @@ fn every_key_at_its_edges() {
         let (min, max, unit) = match setting.kind {
             Kind::Number { min, max, .. } => (min, max, ""),
             Kind::Size { min, max } => (min, max, "B"),
-            Kind::Time { min, max } if setting.key == "max_keep_alive" => (min.as_secs(), max.as_secs(), "s"),
+            Kind::Time { min, max } if matches!(setting.key, "max_keep_alive" | "session_expiry_max") => {
+                (min.as_secs(), max.as_secs(), "s")
+            }
             Kind::Time { min, max } => (min.as_millis() as u64, max.as_millis() as u64, "ms"),
             _ => continue,
         };
@@ -135,9 +152,12 @@ fn every_key_has_a_field_of_its_own() {
     let mut results = Vec::new();
     for setting in SETTINGS {
         let value = match (setting.kind, setting.key) {
-            (Kind::Flag, "create_topics") => "true",
+            (Kind::Flag, "create_topics" | "queue_qos0" | "check_payload_format" | "reason_strings") => {
+                "true"
+            }
             (Kind::Time { .. }, "linger") => "7s",
             (Kind::Flag, _) => "false",
+            (Kind::Number { .. }, "max_qos") => "1",
             (Kind::Number { .. }, _) => "33",
             (Kind::Size { .. }, "segment_bytes") => "32MiB",
             (Kind::Size { .. }, "retention_bytes") => "2GiB",
@@ -150,6 +170,9 @@ fn every_key_has_a_field_of_its_own() {
             (Kind::Servers, _) => "kafka:9092",
             // There is only one.
             (Kind::Protocol, _) => continue,
+            (Kind::Versions, _) => "5.0",
+            (Kind::QueueFull, _) => "drop_oldest",
+            (Kind::Overlap, _) => "each",
             (Kind::Event, _) => "message.deliver",
             (Kind::Filter, _) => "a/#",
             (Kind::Stream, _) => "another",
@@ -203,7 +226,7 @@ fn the_annotated_file_is_the_defaults() {
     assert_eq!(too_long, None);
     // The examples of keys with a computed default are values that may be set.
     let examples: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# For example: ")).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 4);
     toml(&format!("[node]\n{}", examples.join("\n"))).unwrap();
 }
 
@@ -214,7 +237,10 @@ fn rows_are_unique_and_readable() {
     for setting in SETTINGS {
         let path = setting.path();
         assert!(setting.text.ends_with('.'), "{path}");
-        assert!(setting.key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{path}");
+        assert!(
+            setting.key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+            "{path}"
+        );
         assert_eq!(setting.table.find(setting.key).map(|found| found.path()), Some(path));
     }
 }
