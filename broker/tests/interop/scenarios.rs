@@ -30,18 +30,7 @@ const SCENARIOS: &[(&str, Version)] = &[
 ];
 
 /// What the broker does not do yet. Other brokers do not run under this list.
-pub const NOT_YET: &[&str] = &[
-    "kept_session",
-    "will_delay",
-    "will_delay_cancelled",
-    "retained",
-    "retain_handling",
-    "retain_as_published",
-    "shared",
-    "queued_message_expires",
-    "subscription_identifiers",
-    "aliases_to_server",
-];
+pub const NOT_YET: &[&str] = &["retained", "retain_handling", "retain_as_published", "shared"];
 
 /// A version of MQTT as the programs name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
