@@ -16,6 +16,8 @@ mod mosquitto;
 mod program;
 mod scenarios;
 
+mod go;
+mod java;
 mod node;
 mod python;
 #[path = "clients/rust/mod.rs"]

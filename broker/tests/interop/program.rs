@@ -6,7 +6,7 @@ use crate::support::{Broker, left_out};
 use crate::tool::Tool;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long all scenarios of a library may take when some of them fail, which is when their time-outs pass.
@@ -24,6 +24,21 @@ pub fn command(program: &Path, folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(words).current_dir(folder);
     command
+}
+
+/// Runs a command to its end; an error is what it said when it failed.
+fn outcome(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!("{command:?} says {}", String::from_utf8_lossy(&said)))
+}
+
+/// Runs a command that must succeed.
+pub fn succeed(command: &mut Command) {
+    outcome(command).unwrap_or_else(|said| panic!("{said}"));
 }
 
 /// Copies files into another folder.
@@ -52,10 +67,8 @@ pub fn fetched(name: &str, manifests: &[&str], fetch: impl Fn(&Path) -> Vec<Comm
     let partial = tempfile::Builder::new().prefix("fetching-").tempdir_in(&target).expect("a folder");
     copy(&from, manifests, partial.path());
     for mut command in fetch(partial.path()) {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            left_out(name, &format!("its packages by hand; {command:?} says {said}"));
+        if let Err(said) = outcome(&mut command) {
+            left_out(name, &format!("what cannot be fetched: {said}"));
             return None;
         }
     }
