@@ -388,10 +388,11 @@ scenario(V5, "receive_maximum", async (t) => {
   const [publisher, slow] = await t.pair({ properties: { receiveMaximum: 1 } });
   const held = slow.holdAcks();
   await slow.subscribe(t.topic("a"));
-  for (const payload of ["1", "2", "3"]) await publisher.publish(t.topic("a"), payload);
+  await publisher.publish(t.topic("a"), "1");
   for (const payload of ["1", "2", "3"]) {
     await slow.expect(payload);
     const before = slow.bytesRead();
+    if (payload === "1") for (const next of ["2", "3"]) await publisher.publish(t.topic("a"), next);
     await sleep(QUIET);
     assert.equal(slow.bytesRead(), before, "something came before the acknowledgement");
     (await held.next())();
