@@ -29,6 +29,8 @@ pub mod routes;
 
 pub mod route_cache;
 
+pub mod retained;
+
 pub mod subscriptions;
 
 mod subscribers;
@@ -38,6 +40,7 @@ mod testing;
 
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES, MAX_LEVELS, ShareError, matches};
 pub use index::Index;
+pub use retained::{Cursor, Named, Retained};
 pub use route_cache::{CacheCounts, RouteCache};
 pub use routes::{CoreSet, MAX_CORES, Routes};
 pub use subscribers::Subscriber;

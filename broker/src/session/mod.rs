@@ -18,73 +18,67 @@ use crate::delivery::Stored;
 use crate::hook::Who;
 use millrace_codec::{QoS, Version};
 
-/// What a subscription grants.
+/// What a subscription grants, in four bytes: the index of a core keeps them by the million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Highest QoS of deliveries.
-    pub qos: QoS,
-    /// Not to the client that published (5.0, 3.8.3.1).
-    pub no_local: bool,
-    /// Keep the retain flag as it was published (5.0, 3.8.3.1).
-    pub retain_as_published: bool,
-    /// Its identifier (5.0, 3.8.2.1.2); 0 for none.
-    pub subscription_id: u32,
-}
+pub struct Options(u32);
 
-/// The same in four bytes, as the index of a core keeps them by the million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packed(u32);
-
-impl Packed {
+impl Options {
     const QOS: u32 = 0b11;
     const NO_LOCAL: u32 = 1 << 2;
     const RETAIN_AS_PUBLISHED: u32 = 1 << 3;
     /// An identifier has at most 28 bits (5.0, 3.8.2.1.2), which is what is left.
     const ID_SHIFT: u32 = 4;
 
-    /// What the subscription grants.
+    /// The highest QoS of deliveries and the subscription's identifier, 0 for none.
+    pub fn new(qos: QoS, subscription_id: u32) -> Options {
+        Options(qos as u32 | subscription_id << Options::ID_SHIFT)
+    }
+
+    /// Not to the client that published (5.0, 3.8.3.1).
+    pub fn with_no_local(self, no_local: bool) -> Options {
+        Options(if no_local { self.0 | Options::NO_LOCAL } else { self.0 & !Options::NO_LOCAL })
+    }
+
+    /// Keeps the retain flag as it was published (5.0, 3.8.3.1).
+    pub fn with_retain_as_published(self, keep: bool) -> Options {
+        let bit = Options::RETAIN_AS_PUBLISHED;
+        Options(if keep { self.0 | bit } else { self.0 & !bit })
+    }
+
+    /// Highest QoS of deliveries.
     #[inline]
-    pub fn options(self) -> Options {
-        let qos = match self.0 & Packed::QOS {
+    pub fn qos(self) -> QoS {
+        match self.0 & Options::QOS {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
-        };
-        Options {
-            qos,
-            no_local: self.0 & Packed::NO_LOCAL != 0,
-            retain_as_published: self.0 & Packed::RETAIN_AS_PUBLISHED != 0,
-            subscription_id: self.0 >> Packed::ID_SHIFT,
         }
     }
-}
 
-/// In place of a subscription identifier: there are several, which stand elsewhere.
-pub const SEVERAL_IDS: u32 = u32::MAX;
-
-impl Options {
-    /// In four bytes.
-    pub fn packed(self) -> Packed {
-        let flag = |is: bool, bit: u32| if is { bit } else { 0 };
-        Packed(
-            self.qos as u32
-                | flag(self.no_local, Packed::NO_LOCAL)
-                | flag(self.retain_as_published, Packed::RETAIN_AS_PUBLISHED)
-                | self.subscription_id << Packed::ID_SHIFT,
-        )
+    /// Not to the client that published.
+    #[inline]
+    pub fn no_local(self) -> bool {
+        self.0 & Options::NO_LOCAL != 0
     }
 
-    /// Two subscriptions of one client that match the same message: one copy, the better of both.
+    /// Keeps the retain flag as it was published.
+    #[inline]
+    pub fn retain_as_published(self) -> bool {
+        self.0 & Options::RETAIN_AS_PUBLISHED != 0
+    }
+
+    /// The subscription's identifier; 0 for none.
+    #[inline]
+    pub fn subscription_id(self) -> u32 {
+        self.0 >> Options::ID_SHIFT
+    }
+
+    /// Two subscriptions of one client that match the same message: one copy, the better of both. Of two identifiers
+    /// one is left.
     pub fn merge(self, other: Options) -> Options {
-        Options {
-            qos: self.qos.max(other.qos),
-            no_local: self.no_local && other.no_local,
-            retain_as_published: self.retain_as_published || other.retain_as_published,
-            subscription_id: match (self.subscription_id, other.subscription_id) {
-                (0, one) | (one, 0) => one,
-                _ => SEVERAL_IDS,
-            },
-        }
+        Options::new(self.qos().max(other.qos()), self.subscription_id().max(other.subscription_id()))
+            .with_no_local(self.no_local() && other.no_local())
+            .with_retain_as_published(self.retain_as_published() || other.retain_as_published())
     }
 }
 
@@ -266,14 +260,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packed_options_are_the_same_options() {
+    fn options_are_what_was_put_in() {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            for (no_local, retain_as_published) in
-                [(false, false), (true, false), (false, true), (true, true)]
-            {
-                for subscription_id in [0, 1, 127, 268_435_455] {
-                    let options = Options { qos, no_local, retain_as_published, subscription_id };
-                    assert_eq!(options.packed().options(), options);
+            for (no_local, retain) in [(false, false), (true, false), (false, true), (true, true)] {
+                for id in [0, 1, 127, 268_435_455] {
+                    let options =
+                        Options::new(qos, id).with_no_local(no_local).with_retain_as_published(retain);
+                    assert_eq!((options.qos(), options.subscription_id()), (qos, id));
+                    assert_eq!((options.no_local(), options.retain_as_published()), (no_local, retain));
+                    let plain = Options::new(QoS::AtLeastOnce, 0);
+                    let merged = plain.merge(options);
+                    assert_eq!((merged.qos(), merged.subscription_id()), (qos.max(QoS::AtLeastOnce), id));
+                    assert_eq!((merged.no_local(), merged.retain_as_published()), (false, retain));
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::config::Overlap;
 use crate::connection::Phase;
 use crate::delivery::{Alias, Message, Own, Stored};
 use crate::hook::{Hooks, Room};
-use crate::session::{Packed, QueueLimits, Queued, Resend, SEVERAL_IDS};
+use crate::session::{Options, QueueLimits, Queued, Resend};
 use millrace_codec::{PacketType, Properties, Property, PropertyBuf, QoS, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
 use millrace_router::Subscriber;
@@ -29,6 +29,17 @@ struct Terms {
     subscription_id: u32,
 }
 
+impl Terms {
+    #[inline]
+    fn of(options: Options, message: &Message<'_>) -> Terms {
+        Terms {
+            qos: message.qos.min(options.qos()),
+            retain: message.retain && options.retain_as_published(),
+            subscription_id: options.subscription_id(),
+        }
+    }
+}
+
 /// What became of a message for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
@@ -46,11 +57,13 @@ impl Core {
         let mut targets = std::mem::take(&mut self.scratch.targets);
         targets.clear();
         let mut filters = 0;
-        let mut add = |subscribers: &[Subscriber<Packed>]| {
+        let mut add = |subscribers: &[Subscriber<Options>]| {
             filters += 1;
-            targets.extend(
-                subscribers.iter().map(|one| Target { session: one.client, options: one.options.options() }),
-            );
+            targets.extend(subscribers.iter().map(|one| Target {
+                session: one.client,
+                options: one.options,
+                several_ids: false,
+            }));
         };
         match matches {
             Matches::Unknown => self.subscriptions.for_each_match(message.topic, |_, found| add(found)),
@@ -61,7 +74,7 @@ impl Core {
         self.scratch.ids.clear();
         if filters > 1 && self.shared.limits.overlap == Overlap::One {
             // A subscription that grants its own client nothing has no part in what others grant.
-            targets.retain(|target| !target.options.no_local || !self.is_own(*target, message));
+            targets.retain(|target| !target.options.no_local() || !self.is_own(*target, message));
             merge(&mut targets, &mut self.scratch.ids);
         }
         self.begin_message(targets.len() == 1);
@@ -83,7 +96,7 @@ impl Core {
 
     /// Later messages go behind this one: order.
     fn deliver_later(&mut self, message: &Message<'_>, targets: &[Target]) {
-        let named = |target: &Target| Some((self.sessions.id_at(target.session)?, target.options));
+        let named = |target: &Target| Some((self.sessions.id_at(target.session)?, *target));
         let targets: Vec<_> = targets.iter().filter_map(named).collect();
         if !targets.is_empty() {
             let message = Arc::new(Stored::new(message, self.now.mono_ms));
@@ -104,14 +117,14 @@ impl Core {
             self.scratch.stored = Some(Arc::clone(&fan_out.message));
             std::mem::swap(&mut self.scratch.ids, &mut fan_out.ids);
             let message = fan_out.message.message();
-            while let Some(&(session, options)) = fan_out.targets.get(fan_out.next) {
+            while let Some(&(session, target)) = fan_out.targets.get(fan_out.next) {
                 if self.budget.deliveries == 0 {
                     break;
                 }
                 self.budget.deliveries -= 1;
                 fan_out.next += 1;
                 if self.sessions.contains(session) {
-                    self.deliver_one(Target { session: session.index, options }, &message);
+                    self.deliver_one(target, &message);
                 }
             }
             if fan_out.next < fan_out.targets.len() {
@@ -125,19 +138,22 @@ impl Core {
         }
     }
 
+    #[inline]
     fn deliver_one(&mut self, target: Target, message: &Message<'_>) {
-        if target.options.no_local && self.is_own(target, message) {
+        if target.options.no_local() && self.is_own(target, message) {
             return;
         }
-        if target.options.subscription_id == SEVERAL_IDS {
+        if target.several_ids {
             return self.deliver_with_ids(target, message);
         }
-        self.deliver_or_queue(target, message);
+        let terms = Terms::of(target.options, message);
+        self.deliver_or_queue(target.session, message, terms);
     }
 
     /// To a client with several subscriptions that match, all their identifiers in one packet [MQTT-3.3.4-4]. They
     /// are made properties of a message of its own.
-    fn deliver_with_ids(&mut self, mut target: Target, message: &Message<'_>) {
+    #[cold]
+    fn deliver_with_ids(&mut self, target: Target, message: &Message<'_>) {
         let mut list = PropertyBuf::new();
         list.push_where(Properties::from_validated(message.properties), |_| true);
         let ids = &self.scratch.ids;
@@ -146,27 +162,23 @@ impl Core {
             // Fails for no identifier that was received.
             let _ = list.push(Property::SubscriptionIdentifier(*id));
         }
-        target.options.subscription_id = 0;
+        let terms = Terms { subscription_id: 0, ..Terms::of(target.options, message) };
         let shared = self.scratch.stored.take();
         self.scratch.frames.next_message(true);
         let message = Message { properties: list.as_properties().raw(), ..*message };
-        self.deliver_or_queue(target, &message);
+        self.deliver_or_queue(target.session, &message, terms);
         self.begin_message(false);
         self.scratch.stored = shared;
     }
 
-    fn deliver_or_queue(&mut self, target: Target, message: &Message<'_>) {
-        let terms = Terms {
-            qos: message.qos.min(target.options.qos),
-            retain: message.retain && target.options.retain_as_published,
-            subscription_id: target.options.subscription_id,
-        };
-        match self.send(target.session, message, terms, false) {
+    #[inline]
+    fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) {
+        match self.send(session, message, terms, false) {
             Sent::Yes | Sent::Dropped => {}
-            Sent::NotNow => self.enqueue(target.session, message, terms),
+            Sent::NotNow => self.enqueue(session, message, terms),
             Sent::NoRoom => {
-                self.enqueue(target.session, message, terms);
-                self.starve(target.session);
+                self.enqueue(session, message, terms);
+                self.starve(session);
             }
         }
     }
@@ -191,12 +203,15 @@ impl Core {
         let limit = session.packet_bytes_max;
         // A few bytes more than came in (packet id, property length) may be more than any packet can carry.
         let unlimited = limit == u32::MAX && message.payload.len() < HUGE_BYTES;
-        let own_bytes = if subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
-        let len = if unlimited { Some(0) } else { scratch.frames.len(message, version, qos) };
-        let Some(len) = len.filter(|len| unlimited || len + own_bytes <= limit as usize) else {
-            counters.dropped_too_large += 1;
-            return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
-        };
+        let mut len = 0;
+        if !unlimited {
+            let own_bytes = if subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
+            len = scratch.frames.len(message, version, qos).map_or(usize::MAX, |len| len + own_bytes);
+            if len > limit as usize {
+                counters.dropped_too_large += 1;
+                return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
+            }
+        }
         let slow = connection.output_len() as u64 > limits.max_output_bytes;
         if qos == QoS::AtMostOnce {
             if queued && slow {
@@ -244,7 +259,7 @@ impl Core {
         let mut alias = Alias::None;
         if version == Version::V5
             && let Some(extra) = session.extra_if_any()
-            && (unlimited || len + own_bytes + ALIAS_BYTES <= limit as usize)
+            && len + ALIAS_BYTES <= limit as usize
         {
             alias = extra.given.give(message.topic);
         }
@@ -368,10 +383,11 @@ impl Core {
 /// `ids` gets those of clients with several subscription identifiers, by session.
 fn merge(targets: &mut Vec<Target>, ids: &mut Vec<(u32, u32)>) {
     targets.sort_unstable_by_key(|target| target.session);
-    for run in targets.chunk_by(|one, next| one.session == next.session) {
-        let with_id = || run.iter().filter(|target| target.options.subscription_id > 0);
+    for run in targets.chunk_by_mut(|one, next| one.session == next.session) {
+        let with_id = || run.iter().filter(|target| target.options.subscription_id() > 0);
         if with_id().count() > 1 {
-            ids.extend(with_id().map(|target| (target.session, target.options.subscription_id)));
+            ids.extend(with_id().map(|target| (target.session, target.options.subscription_id())));
+            run[0].several_ids = true;
         }
     }
     targets.dedup_by(|later, first| {

@@ -43,7 +43,7 @@ use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
 use crate::memory::Population;
 use crate::net::Listener;
-use crate::session::{Options, Packed, Session};
+use crate::session::{Options, Session};
 use crate::time::Now;
 use clients::Clients;
 use millrace_codec::PropertyBuf;
@@ -134,13 +134,15 @@ enum Next {
 struct Target {
     session: u32,
     options: Options,
+    /// Several of its subscriptions match and have identifiers, which stand elsewhere.
+    several_ids: bool,
 }
 
 /// A delivery to many that goes on in later turns.
 struct FanOut {
     message: Arc<Stored>,
     /// Named with generations: sessions may end in between.
-    targets: Vec<(SlotId, Options)>,
+    targets: Vec<(SlotId, Target)>,
     /// Identifiers of clients with several subscriptions that match, by session.
     ids: Vec<(u32, u32)>,
     next: usize,
@@ -185,7 +187,7 @@ pub struct Core {
     connections: Slots<Connection>,
     sessions: Slots<Session>,
     clients: Clients,
-    subscriptions: Subscriptions<Packed>,
+    subscriptions: Subscriptions<Options>,
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
     hooks: Hooks,

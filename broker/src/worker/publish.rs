@@ -42,6 +42,7 @@ impl Core {
     }
 
     /// With a topic alias: as if it had come with the topic that the alias stands for (5.0, 3.3.2.3.4).
+    #[cold]
     fn publish_by_alias(&mut self, index: u32, publish: &Publish<'_>) -> Next {
         let Some(id) = self.session_id(index) else { return Next::Gone };
         let maximum = self.shared.limits.topic_alias_maximum;
@@ -65,6 +66,7 @@ impl Core {
         next
     }
 
+    #[inline]
     fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
         let Some(session_id) = self.session_id(index) else { return Next::Gone };
         if let Err(error) = self.permitted(publish) {

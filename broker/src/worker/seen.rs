@@ -2,7 +2,7 @@
 //! that a topic met before is not matched again. Made in `publish`, used by `deliver`.
 
 use crate::hook::{Hooks, Verdict};
-use crate::session::Packed;
+use crate::session::Options;
 use millrace_router::{CoreSet, FilterId, RouteCache, Routes, Subscriptions};
 
 /// Filters remembered of one topic. More of them are found anew for each message.
@@ -19,7 +19,7 @@ pub enum Matches {
 }
 
 impl Matches {
-    fn find(subscriptions: &Subscriptions<Packed>, topic: &str) -> Matches {
+    fn find(subscriptions: &Subscriptions<Options>, topic: &str) -> Matches {
         let (mut found, mut count) = ([None; KEPT], 0);
         subscriptions.for_each_match(topic, |id, _| {
             if let Some(place) = found.get_mut(count) {
@@ -54,7 +54,7 @@ impl Seen {
 
     /// The filters that take it.
     #[inline]
-    pub fn matches(&mut self, subscriptions: &Subscriptions<Packed>, topic: &str) -> Matches {
+    pub fn matches(&mut self, subscriptions: &Subscriptions<Options>, topic: &str) -> Matches {
         if let Matches::Unknown = self.matches {
             self.matches = Matches::find(subscriptions, topic);
         }

@@ -101,13 +101,10 @@ impl Core {
             return refuse(ReasonCode::QuotaExceeded);
         }
         let qos = asked.qos.min(limits.max_qos);
-        let options = Options {
-            qos,
-            no_local: asked.no_local,
-            retain_as_published: asked.retain_as_published,
-            subscription_id,
-        };
-        let subscribed = self.subscriptions.subscribe(text, id.index, options.packed());
+        let options = Options::new(qos, subscription_id)
+            .with_no_local(asked.no_local)
+            .with_retain_as_published(asked.retain_as_published);
+        let subscribed = self.subscriptions.subscribe(text, id.index, options);
         if subscribed.replaced.is_none() {
             session.filters.add(subscribed.id);
         }
@@ -154,10 +151,7 @@ impl Core {
         }
         let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
         session.filters.remove(removed.id);
-        self.record_filter(
-            id,
-            EventData::Unsubscribed { filter: text, qos: removed.options.options().qos as u8 },
-        );
+        self.record_filter(id, EventData::Unsubscribed { filter: text, qos: removed.options.qos() as u8 });
         ReasonCode::Success
     }
 
