@@ -116,18 +116,20 @@ impl Target {
 pub struct Run {
     /// Scenarios that were passed.
     pub passed: Vec<String>,
-    /// Everything else that was said.
+    /// Every other line of standard output.
     pub complaints: Vec<String>,
+    /// Standard error, where libraries also warn of what is no fault.
+    pub warnings: Vec<String>,
 }
 
 impl Run {
-    /// Panics unless exactly what was expected has passed, and nothing else was said.
+    /// Panics unless exactly what was expected has passed, and standard output has nothing else.
     pub fn check(mut self, expected: &[String]) {
         self.passed.sort();
         let mut lines = self.complaints;
         lines.extend(missing(expected, &self.passed).map(|name| format!("not ok: {name}")));
         lines.extend(missing(&self.passed, expected).map(|name| format!("not asked for: {name}")));
-        assert!(lines.is_empty(), "{}", lines.join("\n"));
+        assert!(lines.is_empty(), "{}\n{}", lines.join("\n"), self.warnings.join("\n"));
         assert_eq!(self.passed, expected, "a scenario was reported twice");
     }
 }
@@ -150,7 +152,7 @@ pub fn run(mut command: Command, versions: &[Version], cannot: &[&str]) {
             None => run.complaints.push(line),
         }
     }
-    run.complaints.extend(program.err.try_iter());
+    run.warnings.extend(program.err.try_iter());
     run.check(&target.scenarios(versions, cannot));
     assert_eq!(program.end().code, Some(0), "it failed without a word");
 }
