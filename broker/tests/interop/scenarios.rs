@@ -8,6 +8,7 @@ const SCENARIOS: &[(&str, Version)] = &[
     ("qos2", Version::V31),
     ("kept_session", Version::V311),
     ("session_expires", Version::V5),
+    ("reconnect", Version::V311),
     ("will", Version::V31),
     ("no_will", Version::V31),
     ("will_delay", Version::V5),

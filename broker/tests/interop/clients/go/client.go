@@ -18,6 +18,8 @@ type Options struct {
 	resume bool
 	// The client whose state in memory goes on: the library refuses to resume a session that it knows nothing of.
 	after *Client
+	// Lets the library connect again by itself.
+	reconnect bool
 	// Topic of the will `gone`, and its delay in seconds (5.0).
 	will      string
 	willDelay uint32
@@ -74,13 +76,15 @@ type library interface {
 	disconnect() error
 }
 
-// Client does not connect again by itself.
+// Client does not connect again by itself unless its options say so.
 type Client struct {
 	library
 	connack  Connack
 	messages chan Message
 	// The reason that the server gives when it ends the connection; 0 if it gives none.
 	ends chan byte
+	// Connections after the first.
+	again chan bool
 	// Set by the library when it has opened it.
 	mutex  sync.Mutex
 	socket *net.TCPConn
@@ -103,7 +107,7 @@ func ensure(met bool, format string, values ...any) {
 }
 
 func connectTo(server, version, id string, options Options) *Client {
-	client := &Client{messages: make(chan Message, 1000), ends: make(chan byte, 10)}
+	client := &Client{messages: make(chan Message, 1000), ends: make(chan byte, 10), again: make(chan bool, 10)}
 	if version == "5.0" {
 		client.library = &v5{}
 	} else {
@@ -185,6 +189,15 @@ func (c *Client) breakOff() {
 	c.socket.CloseWrite()
 	c.mutex.Unlock()
 	c.end()
+}
+
+// awaitReconnect waits until the library has connected again.
+func (c *Client) awaitReconnect() {
+	select {
+	case <-c.again:
+	case <-time.After(patience):
+		fail("it does not connect again")
+	}
 }
 
 // end waits for the end of the connection and returns the server's reason.

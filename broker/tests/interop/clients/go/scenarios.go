@@ -24,6 +24,7 @@ var scenarios = []struct {
 	{"qos2", "3.1", func(t *Context) { inOrder(t, 2) }},
 	{"kept_session", "3.1.1", keptSession},
 	{"session_expires", "5.0", sessionExpires},
+	{"reconnect", "3.1.1", reconnect},
 	{"will", "3.1", will},
 	{"no_will", "3.1", noWill},
 	{"will_delay", "5.0", willDelay},
@@ -132,6 +133,22 @@ func sessionExpires(t *Context) {
 	back := t.client("s", Options{resume: true, after: away})
 	ensure(!back.connack.present, "the session outlived its expiry")
 	disconnect(back)
+}
+
+// reconnect is done by the library itself, after a cut.
+func reconnect(t *Context) {
+	client, publisher := t.client("s", Options{kept: 60, reconnect: true}), t.clean("p")
+	client.subscribeTo(t.topic("a"), 1)
+	client.breakOff()
+	payloads := numbers(20)
+	for _, payload := range payloads {
+		publisher.send(t.topic("a"), payload)
+	}
+	client.expect(payloads...)
+	client.awaitReconnect()
+	client.send(t.topic("a"), "end")
+	client.expect("end")
+	disconnect(client, publisher)
 }
 
 func will(t *Context) {

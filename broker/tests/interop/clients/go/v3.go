@@ -27,7 +27,14 @@ func wait(token mqtt.Token) error {
 func (l *v3) connect(server, id string, options Options, client *Client) (Connack, error) {
 	set := mqtt.NewClientOptions().AddBroker("tcp://" + server).SetClientID(id)
 	set.SetProtocolVersion(map[string]uint{"3.1": 3, "3.1.1": 4}[l.version])
-	set.SetCleanSession(options.kept == 0 && !options.resume).SetAutoReconnect(false).SetConnectTimeout(patience)
+	set.SetCleanSession(options.kept == 0 && !options.resume).SetConnectTimeout(patience)
+	set.SetAutoReconnect(options.reconnect).SetMaxReconnectInterval(time.Second)
+	connections := 0
+	set.SetOnConnectHandler(func(mqtt.Client) {
+		if connections++; connections > 1 {
+			client.again <- true
+		}
+	})
 	if options.will != "" {
 		set.SetWill(options.will, "gone", 1, false)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
@@ -32,7 +33,7 @@ func (l *v5) connect(server, id string, options Options, client *Client) (Connac
 	}
 	up := make(chan Connack, 1)
 	refused := make(chan error, 1)
-	reason := byte(0)
+	reason, connections := byte(0), 0
 	config := autopaho.ClientConfig{
 		ServerUrls:                    []*url.URL{{Scheme: "mqtt", Host: server}},
 		KeepAlive:                     60,
@@ -49,11 +50,16 @@ func (l *v5) connect(server, id string, options Options, client *Client) (Connac
 					connack.aliasMaximum = *said.Properties.TopicAliasMaximum
 				}
 			}
-			up <- connack
+			if connections++; connections == 1 {
+				up <- connack
+			} else {
+				client.again <- connack.present
+			}
 		},
 		OnConnectError: func(err error) { refused <- err },
-		// Ends the attempts to connect again.
-		OnConnectionDown: func() bool { client.ends <- reason; return false },
+		// Ends the attempts to connect again, if it is false.
+		OnConnectionDown: func() bool { client.ends <- reason; return options.reconnect },
+		ReconnectBackoff: autopaho.NewConstantBackoff(100 * time.Millisecond),
 		ConnectPacketBuilder: func(packet *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 			if packet.Properties == nil {
 				packet.Properties = &paho.ConnectProperties{RequestProblemInfo: true}

@@ -21,6 +21,8 @@ abstract class Client {
         long willDelay;
         /** Goes through a relay, so that the connection can be broken off, which the library has no way to do. */
         boolean breakable;
+        /** Lets the library connect again by itself. */
+        boolean reconnect;
         // 5.0 only.
         boolean manualAcks;
         int receiveMaximum = 65_535;
@@ -131,7 +133,7 @@ abstract class Client {
 
     /** Closes the socket without a DISCONNECT. */
     void breakOff() throws Exception {
-        relay.close();
+        relay.cut();
         end();
     }
 

@@ -6,6 +6,7 @@ import com.hivemq.client.mqtt.mqtt3.message.connect.Mqtt3Connect;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /** 3.1.1. */
 class Client3 extends Client {
@@ -13,8 +14,12 @@ class Client3 extends Client {
 
     @Override
     void open(InetSocketAddress server, String id, Options options) throws Exception {
-        client = Mqtt3Client.builder().identifier(id).serverAddress(server)
-                .addDisconnectedListener(context -> ends.add(0)).buildAsync();
+        var builder = Mqtt3Client.builder().identifier(id).serverAddress(server)
+                .addDisconnectedListener(context -> ends.add(0));
+        if (options.reconnect) {
+            builder = builder.automaticReconnect().initialDelay(100, TimeUnit.MILLISECONDS).applyAutomaticReconnect();
+        }
+        client = builder.buildAsync();
         client.publishes(MqttGlobalPublishFilter.ALL, publish -> messages.add(new Message(
                 publish.getTopic().toString(), new String(publish.getPayloadAsBytes(), StandardCharsets.UTF_8),
                 publish.getQos().getCode(), publish.isRetain(), Properties.NONE, publish::acknowledge)));

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 
 /** 5.0. The library makes aliases for topics of its own accord, and resolves those of the server. */
 class Client5 extends Client {
@@ -24,8 +25,12 @@ class Client5 extends Client {
 
     @Override
     void open(InetSocketAddress server, String id, Options options) throws Exception {
-        client = Mqtt5Client.builder().identifier(id).serverAddress(server)
-                .addDisconnectedListener(context -> ends.add(reason(context.getCause()))).buildAsync();
+        var builder = Mqtt5Client.builder().identifier(id).serverAddress(server)
+                .addDisconnectedListener(context -> ends.add(reason(context.getCause())));
+        if (options.reconnect) {
+            builder = builder.automaticReconnect().initialDelay(100, TimeUnit.MILLISECONDS).applyAutomaticReconnect();
+        }
+        client = builder.buildAsync();
         client.publishes(MqttGlobalPublishFilter.ALL, publish -> messages.add(message(publish)), options.manualAcks);
         var connect = Mqtt5Connect.builder()
                 .cleanStart(options.kept == null)

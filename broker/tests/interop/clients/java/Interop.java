@@ -19,7 +19,7 @@ class Interop {
     /** Names of methods of {@link Scenarios}. */
     private static final Map<String, List<String>> SCENARIOS = Map.ofEntries(
             Map.entry("connect", BOTH), Map.entry("qos0", BOTH), Map.entry("qos1", BOTH), Map.entry("qos2", BOTH),
-            Map.entry("kept_session", BOTH), Map.entry("session_expires", V5), Map.entry("will", BOTH),
+            Map.entry("kept_session", BOTH), Map.entry("session_expires", V5), Map.entry("reconnect", BOTH), Map.entry("will", BOTH),
             Map.entry("no_will", BOTH), Map.entry("will_delay", V5), Map.entry("will_delay_cancelled", V5),
             Map.entry("retained", BOTH), Map.entry("retain_handling", V5), Map.entry("retain_as_published", V5),
             Map.entry("shared", V5), Map.entry("properties", V5), Map.entry("message_expiry", V5),

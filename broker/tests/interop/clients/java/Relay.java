@@ -4,18 +4,20 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 
-/** Carries the bytes of one connection to a server and back until it is closed. */
+/** Carries the bytes of one connection after another to a server and back. */
 class Relay {
     private final ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-    private final Socket server;
     private volatile Socket client;
 
-    Relay(InetSocketAddress address) throws IOException {
-        server = new Socket(address.getAddress(), address.getPort());
+    Relay(InetSocketAddress server) throws IOException {
         Interop.background(() -> {
-            client = listener.accept();
-            Interop.background(() -> copy(client, server));
-            copy(server, client);
+            while (true) {
+                Socket near = listener.accept();
+                Socket far = new Socket(server.getAddress(), server.getPort());
+                Interop.background(() -> copy(near, far));
+                Interop.background(() -> copy(far, near));
+                client = near;
+            }
         });
     }
 
@@ -23,20 +25,15 @@ class Relay {
         return new InetSocketAddress(InetAddress.getLoopbackAddress(), listener.getLocalPort());
     }
 
-    private void copy(Socket from, Socket to) throws IOException {
+    private static void copy(Socket from, Socket to) throws IOException {
         from.setTcpNoDelay(true);
-        try {
+        try (from; to) {
             from.getInputStream().transferTo(to.getOutputStream());
-        } finally {
-            close();
         }
     }
 
-    void close() throws IOException {
-        server.close();
-        listener.close();
-        if (client != null) {
-            client.close();
-        }
+    /** Ends the connection that there is; both ends see it. */
+    void cut() throws IOException {
+        client.close();
     }
 }

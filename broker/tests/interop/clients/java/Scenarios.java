@@ -148,6 +148,25 @@ class Scenarios {
         back.disconnect();
     }
 
+    /** By the library itself, after a cut. */
+    void reconnect() throws Exception {
+        var options = new Client.Options();
+        options.breakable = true;
+        options.reconnect = true;
+        options.kept = 60L;
+        Client client = client("s", options);
+        Client publisher = clean("p");
+        client.subscribe(Client.Filter.of(topic("a"), 1));
+        client.breakOff();
+        for (String payload : numbers(20)) {
+            publisher.publish(topic("a"), payload);
+        }
+        client.expect(numbers(20));
+        client.publish(topic("a"), "end");
+        client.expect("end");
+        Client.disconnect(client, publisher);
+    }
+
     /** A client with the will `gone`, whose session is kept if there is a delay (seconds). */
     private Client mortal(long delay) throws Exception {
         var options = new Client.Options();

@@ -35,7 +35,7 @@ class Queue {
   }
 }
 
-// Does not connect again by itself. `options` are those of the library.
+// Does not connect again by itself without `reconnectPeriod`. `options` are those of the library.
 export class Client {
   constructor(address, version, clientId, options = {}) {
     this.options = { ...PROTOCOLS[version], clientId, reconnectPeriod: 0, resubscribe: false, ...options };
@@ -122,6 +122,12 @@ export class Client {
   async breakOff() {
     this.mqtt.stream.destroy();
     await this.end();
+  }
+
+  // Closes the socket, after which a client with `reconnectPeriod` connects again; returns CONNACK.
+  cut() {
+    this.mqtt.stream.destroy();
+    return this.connacks.next();
   }
 
   // Waits for the end of the connection; returns the server's reason, if it gave one.

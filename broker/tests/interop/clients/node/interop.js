@@ -137,6 +137,22 @@ scenario(V5, "session_expires", async (t) => {
   await back.disconnect();
 });
 
+// By the library itself, after a cut.
+scenario(KEPT, "reconnect", async (t) => {
+  const [client, publisher] = [t.kept("s", { reconnectPeriod: 100 }), await t.connected("p")];
+  await client.connect();
+  await client.subscribe(t.topic("a"));
+  const connack = client.cut();
+  const payloads = numbers(20);
+  for (const payload of payloads) await publisher.publish(t.topic("a"), payload);
+  await client.expect(...payloads);
+  assert((await connack).sessionPresent, "the session is gone");
+  await client.publish(t.topic("a"), "end");
+  await client.expect("end");
+  await client.end();
+  await disconnect(client, publisher);
+});
+
 // A will of this client; `properties` as the library names them.
 const will = (t, properties) => ({ topic: t.topic("will"), payload: "gone", qos: 1, properties });
 

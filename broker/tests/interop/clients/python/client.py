@@ -1,7 +1,6 @@
 """A client of Eclipse Paho for Python as scenarios want it: calls that wait for their answer, messages in a queue."""
 
 import queue
-import threading
 from dataclasses import dataclass, field
 
 from paho.mqtt.client import CallbackAPIVersion, Client as Paho, MQTTv31, MQTTv311, MQTTv5
@@ -39,9 +38,11 @@ def properties(packet, values):
 
 
 class Client:
-    """Does not connect again by itself. `connack` holds properties for CONNECT."""
+    """Does not connect again by itself unless it is told to `reconnect`. `connect` are properties for CONNECT."""
 
-    def __init__(self, address, version, client_id, clean=True, will=None, manual_ack=False, **connect):
+    def __init__(
+        self, address, version, client_id, clean=True, will=None, manual_ack=False, reconnect=False, **connect
+    ):
         self.address, self.version, self.clean, self.connect_properties = address, version, clean, connect
         self.messages, self.connacks, self.ends = queue.Queue(), queue.Queue(), queue.Queue()
         self.subacks, self.unsubacks = queue.Queue(), queue.Queue()
@@ -51,7 +52,7 @@ class Client:
             client_id=client_id,
             clean_session=None if v5 else clean,
             protocol=PROTOCOLS[version],
-            reconnect_on_failure=False,
+            reconnect_on_failure=reconnect,
             manual_ack=manual_ack,
         )
         if will:
@@ -132,6 +133,13 @@ class Client:
         self.paho.socket().shutdown(2)
         self.end()
 
+    def cut(self):
+        """Closes the socket, after which the library connects again; returns whether the session was there."""
+        self.paho.socket().shutdown(2)
+        flags, reason, _ = self.connacks.get(timeout=PATIENCE)
+        assert not reason.is_failure, f"CONNACK says {reason}"
+        return flags.session_present
+
     def end(self):
         """Waits for the end of the connection; returns the reason that the library shows."""
         flags, reason = self.ends.get(timeout=PATIENCE)
@@ -147,10 +155,3 @@ class Client:
         """Ends it whatever its state, without a word: for scenarios that failed."""
         self.paho.disconnect()
         self.paho.loop_stop()
-
-
-def in_background(function):
-    """Runs it in a thread and returns how to wait for it."""
-    thread = threading.Thread(target=function, daemon=True)
-    thread.start()
-    return thread.join

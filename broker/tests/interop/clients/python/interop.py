@@ -7,6 +7,7 @@ runs all scenarios but those with a minus, or only those named (`retained`, `5.0
 """
 
 import sys
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,20 @@ def scenario(versions):
         return function
 
     return add
+
+
+def in_background(function):
+    """Runs it in a thread; returns how to wait for its result."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
+    thread.start()
+
+    def wait():
+        thread.join()
+        (value,) = result
+        return value
+
+    return wait
 
 
 class Context:
@@ -146,6 +161,25 @@ def session_expires(t):
     back = t.kept("s", expiry=0)
     assert back.connect()[0] is False, "the session outlived its expiry"
     back.disconnect()
+
+
+@scenario(KEPT)
+def reconnect(t):
+    """By the library itself, after a cut."""
+    client, publisher = t.kept("s", reconnect=True), t.connected("p")
+    client.connect()
+    client.subscribe(t.topic("a"))
+    present = in_background(client.cut)
+    payloads = [str(number) for number in range(20)]
+    for payload in payloads:
+        publisher.publish(t.topic("a"), payload)
+    client.expect(*payloads)
+    assert present(), "the session is gone"
+    client.publish(t.topic("a"), "end")
+    client.expect("end")
+    client.ends.get(timeout=PATIENCE)
+    for one in (client, publisher):
+        one.disconnect()
 
 
 @scenario(ALL)

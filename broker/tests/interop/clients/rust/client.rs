@@ -5,7 +5,9 @@ use rumqttc::{QoS, v5};
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -81,6 +83,7 @@ pub struct Client {
     replies: UnboundedReceiver<Reply>,
     /// Ends with the connection, with the reason that the server gave.
     task: JoinHandle<Option<DisconnectReasonCode>>,
+    cut: Arc<Notify>,
     pub connack: Connack,
 }
 
@@ -115,15 +118,17 @@ impl Client {
     pub async fn connect(server: SocketAddr, version: Version, id: &str, options: Options) -> Client {
         let (messages, message_queue) = unbounded_channel();
         let (replies, reply_queue) = unbounded_channel();
+        let cut = Arc::new(Notify::new());
+        let line = Line { messages, replies, cut: Arc::clone(&cut) };
         let (api, task) = if version == Version::V5 {
             let (client, events) = v5::AsyncClient::new(options_of_v5(server, id, options), REQUESTS);
-            (Api::V5(client), tokio::spawn(drive_v5(events, messages, replies)))
+            (Api::V5(client), tokio::spawn(drive_v5(events, line)))
         } else {
             let (client, events) = rumqttc::AsyncClient::new(options_of_v4(server, id, options), REQUESTS);
-            (Api::V4(client), tokio::spawn(drive_v4(events, messages, replies)))
+            (Api::V4(client), tokio::spawn(drive_v4(events, line)))
         };
         let connack = Connack::default();
-        let mut client = Client { api, messages: message_queue, replies: reply_queue, task, connack };
+        let mut client = Client { api, messages: message_queue, replies: reply_queue, task, cut, connack };
         let Reply::Connected(connack) = client.reply("CONNACK").await else {
             panic!("something else before CONNACK")
         };
@@ -237,6 +242,15 @@ impl Client {
         client.ack(packet).await.expect("room");
     }
 
+    /// Closes the socket, after which the library connects again; returns what the server says then.
+    pub async fn cut(&mut self) -> Connack {
+        self.cut.notify_one();
+        match self.reply("CONNACK").await {
+            Reply::Connected(connack) => connack,
+            other => panic!("{other:?} instead of CONNACK"),
+        }
+    }
+
     /// Closes the socket without a DISCONNECT.
     pub async fn break_off(mut self) {
         self.task.abort();
@@ -288,19 +302,31 @@ fn options_of_v5(server: SocketAddr, id: &str, options: Options) -> v5::MqttOpti
     made
 }
 
-/// Runs the loop of a connection until it ends; never connects again.
-async fn drive_v4(
-    mut events: rumqttc::EventLoop,
+/// What the loop of a client is connected to.
+struct Line {
     messages: UnboundedSender<Message>,
     replies: UnboundedSender<Reply>,
-) -> Option<DisconnectReasonCode> {
+    /// Asks for the end of the socket, after which the library connects again.
+    cut: Arc<Notify>,
+}
+
+/// Runs the loop of a connection until it ends; only after a cut may it connect again.
+async fn drive_v4(mut events: rumqttc::EventLoop, line: Line) -> Option<DisconnectReasonCode> {
     use rumqttc::{Event, Packet, SubscribeReasonCode};
-    while let Ok(event) = events.poll().await {
+    loop {
+        let event = tokio::select! {
+            event = events.poll() => event,
+            () = line.cut.notified() => {
+                events.clean();
+                continue;
+            }
+        };
+        let Ok(event) = event else { return None };
         let reply = match event {
             Event::Incoming(Packet::Publish(publish)) => {
                 let (topic, payload) = (publish.topic.clone(), text(&publish.payload));
                 let (qos, retain) = (publish.qos as u8, publish.retain);
-                let _ = messages.send(Message { topic, payload, qos, retain, packet: None });
+                let _ = line.messages.send(Message { topic, payload, qos, retain, packet: None });
                 continue;
             }
             Event::Incoming(Packet::ConnAck(connack)) => {
@@ -314,25 +340,27 @@ async fn drive_v4(
             Event::Incoming(Packet::UnsubAck(_)) => Reply::Unsubscribed,
             _ => continue,
         };
-        let _ = replies.send(reply);
+        let _ = line.replies.send(reply);
     }
-    None
 }
 
 /// The same in 5.0.
-async fn drive_v5(
-    mut events: v5::EventLoop,
-    messages: UnboundedSender<Message>,
-    replies: UnboundedSender<Reply>,
-) -> Option<DisconnectReasonCode> {
+async fn drive_v5(mut events: v5::EventLoop, line: Line) -> Option<DisconnectReasonCode> {
     use v5::mqttbytes::v5::Packet;
     use v5::{ConnectionError, Event, StateError};
     loop {
-        let reply = match events.poll().await {
+        let event = tokio::select! {
+            event = events.poll() => event,
+            () = line.cut.notified() => {
+                events.clean();
+                continue;
+            }
+        };
+        let reply = match event {
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let (topic, payload) = (text(&publish.topic), text(&publish.payload));
                 let (qos, retain) = (number(publish.qos), publish.retain);
-                let _ = messages.send(Message { topic, payload, qos, retain, packet: Some(publish) });
+                let _ = line.messages.send(Message { topic, payload, qos, retain, packet: Some(publish) });
                 continue;
             }
             Ok(Event::Incoming(Packet::ConnAck(connack))) => {
@@ -355,6 +383,6 @@ async fn drive_v5(
             }
             Err(_) => return None,
         };
-        let _ = replies.send(reply);
+        let _ = line.replies.send(reply);
     }
 }

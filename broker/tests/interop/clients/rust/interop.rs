@@ -31,6 +31,7 @@ const SCENARIOS: &[(&str, Scenario)] = table!(
     qos2,
     kept_session,
     session_expires,
+    reconnect,
     will,
     no_will,
     will_delay,
@@ -213,6 +214,23 @@ async fn session_expires(t: Context) {
     let back = t.kept("s", 0).await;
     assert!(!back.connack.present, "the session outlived its expiry");
     back.disconnect().await;
+}
+
+/// By the library itself, after a cut.
+async fn reconnect(t: Context) {
+    let (mut client, mut publisher) = (t.kept("s", 60).await, t.clean("p").await);
+    client.subscribe(&t.topic("a"), 1).await;
+    let payloads = numbers(20);
+    let (connack, ()) = tokio::join!(client.cut(), async {
+        for payload in &payloads {
+            publisher.publish(&t.topic("a"), payload).await;
+        }
+    });
+    assert!(connack.present, "the session is gone");
+    client.expect(&Vec::from_iter(payloads.iter().map(String::as_str))).await;
+    client.publish(&t.topic("a"), "end").await;
+    client.expect(&["end"]).await;
+    disconnect([client, publisher]).await;
 }
 
 /// A client with the will `gone`, whose session is kept if there is a delay (seconds).
