@@ -13,6 +13,8 @@ pub mod status;
 
 mod time;
 
+mod seam;
+
 mod net;
 
 mod memory;
@@ -25,6 +27,9 @@ pub use worker::replay;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use worker::sim;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use worker::simulation;
 
 mod connection;
 

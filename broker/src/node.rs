@@ -6,7 +6,7 @@ use crate::hook::{HookTable, Hooks};
 use crate::memory::Keeper;
 use crate::net;
 use crate::status::{About, Report};
-use crate::worker::{Control, Core, Counters, Mailbox, Parts, Shared, Stop, WAKER};
+use crate::worker::{Control, Core, Counters, Mailbox, Parts, RetainedTotals, Shared, Stop, WAKER};
 use millrace_kafka_sink::log::file::RealFs;
 use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Observer, Recovery, Rule, Running, log};
 use millrace_router::Routes;
@@ -135,6 +135,7 @@ impl Node {
             limits: config.limits.clone(),
             server_reference: config.node.server_reference.clone(),
             response_information: config.node.response_information.clone(),
+            retained: RetainedTotals::default(),
             sessions: AtomicUsize::new(0),
             home_key: home_key(&config.node.data)?,
             stopped: AtomicUsize::new(0),

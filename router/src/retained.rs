@@ -226,6 +226,11 @@ impl Cursor {
         Cursor { path: path.to_owned(), from }
     }
 
+    /// Behind this topic, before what is below it.
+    pub fn behind(topic: &str) -> Cursor {
+        Cursor::new(topic, From::Behind)
+    }
+
     fn start() -> Cursor {
         Cursor::new("", From::At)
     }

@@ -150,6 +150,14 @@ pub struct Limits {
     pub queue_full: QueueFull,
     /// QoS 0 messages are queued for clients that are away.
     pub queue_qos0: bool,
+    /// Messages are retained [MQTT-3.2.2-14].
+    pub retain_available: bool,
+    /// Retained messages of all cores.
+    pub max_retained_messages: u32,
+    /// Their bytes.
+    pub max_retained_bytes: u64,
+    /// Seconds that a message is retained at most; 0 for ever.
+    pub retained_expiry: u32,
     /// Bytes not yet taken by one connection's socket above which QoS 0 is dropped for it.
     pub max_output_bytes: u64,
     /// Subscriptions of one client.

@@ -13,6 +13,35 @@ const OWN_BYTES: usize = 1 << 10;
 /// A batch whose buffers grew beyond this is not used again.
 const KEEP_BYTES: usize = 256 << 10;
 
+/// What a message crosses for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be delivered to whoever subscribes.
+    Deliver,
+    /// To be kept as the retained message of its topic, or with an empty payload to end that.
+    Keep,
+    /// A retained message for this scan.
+    Answer(ScanId),
+    /// The end of an answer: with a payload of one byte, topic and payload are where to go on; else there is no more.
+    End(ScanId),
+}
+
+/// Names one walk through the retained messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanId {
+    /// Position and generation of the session that it is for, on the core that asks.
+    pub session: (u32, u32),
+    /// Which of that core's scans.
+    pub number: u32,
+}
+
+/// What few messages have.
+struct Aside {
+    position: u32,
+    order: u64,
+    purpose: Purpose,
+}
+
 struct Item {
     large: Option<Bytes>,
     start: u32,
@@ -22,6 +51,8 @@ struct Item {
     payload: u32,
     qos: QoS,
     retain: bool,
+    /// It has an entry in `asides`.
+    aside: bool,
 }
 
 /// One crossing.
@@ -32,6 +63,8 @@ pub struct Batch {
     items: Vec<Item>,
     bytes: Vec<u8>,
     large_bytes: usize,
+    /// By position.
+    asides: Vec<Aside>,
 }
 
 impl Batch {
@@ -51,8 +84,13 @@ impl Batch {
     }
 
     /// Appends a message. `large` is the copy of a large message that batches for several cores share.
-    pub fn push(&mut self, message: &Message<'_>, large: &mut Option<Bytes>) {
-        let Message { topic, from, properties, payload, qos, retain, .. } = *message;
+    #[inline]
+    pub fn push(&mut self, message: &Message<'_>, purpose: Purpose, large: &mut Option<Bytes>) {
+        let Message { topic, from, properties, payload, qos, retain, order, .. } = *message;
+        let aside = order != 0 || purpose != Purpose::Deliver;
+        if aside {
+            self.asides.push(Aside { position: self.items.len() as u32, order, purpose });
+        }
         let len = topic.len() + from.len() + properties.len() + payload.len();
         let parts = [topic.as_bytes(), from.as_bytes(), properties, payload];
         let start = self.bytes.len() as u32;
@@ -72,7 +110,33 @@ impl Batch {
             payload: payload.len() as u32,
             qos,
             retain,
+            aside,
         });
+    }
+
+    /// Takes the last message out again.
+    pub fn pop(&mut self) {
+        let Some(item) = self.items.pop() else { return };
+        match item.large {
+            Some(large) => self.large_bytes -= large.len(),
+            None => self.bytes.truncate(item.start as usize),
+        }
+        if item.aside {
+            self.asides.pop();
+        }
+    }
+
+    /// What the message at a position crosses for.
+    pub fn purpose(&self, position: usize) -> Purpose {
+        self.aside(position).map_or(Purpose::Deliver, |aside| aside.purpose)
+    }
+
+    fn aside(&self, position: usize) -> Option<&Aside> {
+        if !self.items.get(position)?.aside {
+            return None;
+        }
+        let found = self.asides.binary_search_by_key(&(position as u32), |aside| aside.position);
+        self.asides.get(found.ok()?)
     }
 
     /// The message at a position; the receiving core adds its own verdict.
@@ -93,6 +157,7 @@ impl Batch {
             qos: item.qos,
             retain: item.retain,
             verdict: Verdict::default(),
+            order: self.aside(position).map_or(0, |aside| aside.order),
         })
     }
 
@@ -101,6 +166,7 @@ impl Batch {
         self.items.clear();
         self.bytes.clear();
         self.large_bytes = 0;
+        self.asides.clear();
         self.bytes.capacity() <= KEEP_BYTES && self.items.capacity() * size_of::<Item>() <= KEEP_BYTES
     }
 }
@@ -121,11 +187,12 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: true,
             verdict: Verdict::default(),
+            order: 0,
         };
         let messages = [make("a", &small[..]), make("b/c", &big[..]), make("d", &[][..])];
         let mut batch = Batch::new(3);
         for message in &messages {
-            batch.push(message, &mut None);
+            batch.push(message, Purpose::Deliver, &mut None);
         }
         assert_eq!(batch.len(), 3);
         for (position, sent) in messages.iter().enumerate() {
@@ -135,6 +202,43 @@ mod tests {
         }
         assert!(batch.get(3).is_none());
         assert!(batch.recycle() && batch.len() == 0 && batch.bytes() == 0);
+    }
+
+    #[test]
+    fn what_was_put_in_last_comes_out_again() {
+        let payload = [1u8; 2_000];
+        let message = |payload, order| Message {
+            topic: "t",
+            from: "",
+            properties: &[],
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: true,
+            verdict: Verdict::default(),
+            order,
+        };
+        let scan = ScanId { session: (3, 4), number: 5 };
+        let mut batch = Batch::new(0);
+        batch.push(&message(&payload[..9], 0), Purpose::Deliver, &mut None);
+        batch.push(&message(&payload[..8], 7), Purpose::Deliver, &mut None);
+        batch.push(&message(&payload, 8), Purpose::Keep, &mut None);
+        assert_eq!(batch.bytes(), 10 + 9 + 2_001);
+        batch.pop();
+        assert_eq!((batch.len(), batch.bytes()), (2, 10 + 9));
+        batch.push(&message(&payload[..7], 9), Purpose::Answer(scan), &mut None);
+        batch.pop();
+        batch.push(&message(&payload[..6], 0), Purpose::End(scan), &mut None);
+        let seen: Vec<_> = (0..batch.len())
+            .map(|at| {
+                (batch.purpose(at), batch.get(at).map(|message| (message.order, message.payload.len())))
+            })
+            .collect();
+        let expected = [
+            (Purpose::Deliver, Some((0, 9))),
+            (Purpose::Deliver, Some((7, 8))),
+            (Purpose::End(scan), Some((0, 6))),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]
@@ -148,11 +252,12 @@ mod tests {
             qos: QoS::AtMostOnce,
             retain: false,
             verdict: Verdict::default(),
+            order: 0,
         };
         let mut large = None;
         let mut batches = [Batch::new(0), Batch::new(0)];
         for batch in &mut batches {
-            batch.push(&message, &mut large);
+            batch.push(&message, Purpose::Deliver, &mut large);
         }
         let [a, b] = &batches;
         let (a, b) = (a.get(0).expect("first"), b.get(0).expect("second"));

@@ -222,6 +222,7 @@ mod tests {
             qos: QoS::ExactlyOnce,
             retain: false,
             verdict: Verdict::default(),
+            order: 0,
         };
         let mut frames = Frames::default();
         for (version, qos, retain, id) in [

@@ -20,6 +20,8 @@ pub struct Message<'a> {
     pub retain: bool,
     /// Which hooks take this topic, on the core that holds the message.
     pub verdict: Verdict,
+    /// Its place among the messages that were published to be retained, of all topics and cores; 0 if it was not.
+    pub order: u64,
 }
 
 /// A message that has to wait: one allocation, shared by all sessions of a core that wait for it.
@@ -34,12 +36,13 @@ pub struct Stored {
     verdict: Verdict,
     /// When nobody may be sent it any more, monotonic milliseconds; `u64::MAX` for never (5.0, 3.3.2.3.3).
     expires_ms: u64,
+    order: u64,
 }
 
 impl Stored {
     /// Copies a message that begins to wait at this time.
     pub fn new(message: &Message<'_>, now_ms: u64) -> Stored {
-        let Message { topic, from, properties, payload, qos, retain, verdict } = *message;
+        let Message { topic, from, properties, payload, qos, retain, verdict, order } = *message;
         let expiry_s = match properties {
             [] => None,
             raw => Properties::from_validated(raw).message_expiry_interval(),
@@ -55,7 +58,7 @@ impl Stored {
         let properties_end = bytes.len() as u32;
         bytes.extend_from_slice(payload);
         let bytes = bytes.into();
-        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms }
+        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms, order }
     }
 
     /// The message after it has waited until this time: with what is left of its expiry, which is written to `list`;
@@ -91,7 +94,28 @@ impl Stored {
             qos: self.qos,
             retain: self.retain,
             verdict: self.verdict,
+            order: self.order,
         }
+    }
+
+    /// Its topic.
+    pub fn topic(&self) -> &str {
+        text(self.bytes.get(..self.topic_end as usize).unwrap_or_default())
+    }
+
+    /// Its place among the messages that were published to be retained.
+    pub fn order(&self) -> u64 {
+        self.order
+    }
+
+    /// When nobody may be sent it any more, monotonic milliseconds; `u64::MAX` for never.
+    pub fn expires_ms(&self) -> u64 {
+        self.expires_ms
+    }
+
+    /// Nobody may be sent it any more at this time, if not before.
+    pub fn expire_by(&mut self, latest_ms: u64) {
+        self.expires_ms = self.expires_ms.min(latest_ms);
     }
 
     /// Bytes this message counts in a queue's limit.
@@ -119,6 +143,7 @@ mod tests {
             qos: QoS::ExactlyOnce,
             retain: true,
             verdict: Verdict::default(),
+            order: 0,
         };
         let stored = Stored::new(&message, 5);
         let again = stored.message();
@@ -147,6 +172,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: false,
             verdict: Verdict::default(),
+            order: 0,
         };
         let stored = Stored::new(&message, 10_000);
         let mut scratch = PropertyBuf::new();

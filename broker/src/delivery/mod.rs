@@ -6,6 +6,6 @@ mod batch;
 mod frames;
 mod message;
 
-pub use batch::Batch;
+pub use batch::{Batch, Purpose, ScanId};
 pub use frames::{Alias, Frames, Own};
 pub use message::{Message, Stored};

@@ -4,6 +4,8 @@
 mod listener;
 #[cfg(any(test, feature = "sim"))]
 mod memory;
+#[cfg(any(test, feature = "simulation"))]
+pub mod network;
 mod transport;
 
 pub use listener::{Listener, bind};

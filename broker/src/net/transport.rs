@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "sim"))]
 use super::memory::Wire;
+#[cfg(any(test, feature = "simulation"))]
+use super::network::Plug;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
@@ -15,6 +17,9 @@ enum Kind {
     /// Both ends in this process; its events are not the poll's.
     #[cfg(any(test, feature = "sim"))]
     Memory(Wire),
+    /// To a client of a simulation.
+    #[cfg(any(test, feature = "simulation"))]
+    Faulty(Plug),
 }
 
 impl Transport {
@@ -29,6 +34,12 @@ impl Transport {
         Transport(Kind::Memory(wire))
     }
 
+    /// To a client of a simulation.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn faulty(plug: Plug) -> Transport {
+        Transport(Kind::Faulty(plug))
+    }
+
     /// Registers for both directions at once and for good: events are edge-triggered, so one for writing only comes
     /// after a write that did not fit.
     ///
@@ -40,6 +51,11 @@ impl Transport {
             #[cfg(any(test, feature = "sim"))]
             Kind::Memory(wire) => {
                 wire.register(token);
+                Ok(())
+            }
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => {
+                plug.register(token);
                 Ok(())
             }
         }
@@ -57,6 +73,11 @@ impl Transport {
                 wire.deregister();
                 Ok(())
             }
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => {
+                plug.deregister();
+                Ok(())
+            }
         }
     }
 
@@ -69,6 +90,8 @@ impl Transport {
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Memory(wire) => wire.finish(),
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => plug.finish(),
         }
     }
 }
@@ -80,6 +103,8 @@ impl Read for Transport {
             Kind::Tcp(stream) => stream.read(bytes),
             #[cfg(any(test, feature = "sim"))]
             Kind::Memory(wire) => wire.read(bytes),
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => plug.read(bytes),
         }
     }
 }
@@ -91,6 +116,8 @@ impl Write for Transport {
             Kind::Tcp(stream) => stream.write(bytes),
             #[cfg(any(test, feature = "sim"))]
             Kind::Memory(wire) => wire.write(bytes),
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => plug.write(bytes),
         }
     }
 
@@ -100,6 +127,11 @@ impl Write for Transport {
             #[cfg(any(test, feature = "sim"))]
             Kind::Memory(wire) => match slices.iter().find(|slice| !slice.is_empty()) {
                 Some(first) => wire.write(first),
+                None => Ok(0),
+            },
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Faulty(plug) => match slices.iter().find(|slice| !slice.is_empty()) {
+                Some(first) => plug.write(first),
                 None => Ok(0),
             },
         }

@@ -166,6 +166,11 @@ impl Inbound {
         self.pubacks.is_empty() && self.pubrecs.is_empty() && self.received.len() >= usize::from(self.limit)
     }
 
+    /// Whether a QoS 2 message with this packet id was received and is not released.
+    pub fn has_received(&self, packet_id: u16) -> bool {
+        self.received.contains(&packet_id)
+    }
+
     /// PUBREL: forgets the packet id. `false` when it was not known (5.0: PUBCOMP with 0x92).
     pub fn release(&mut self, packet_id: u16) -> bool {
         let position = self.received.iter().position(|&known| known == packet_id);

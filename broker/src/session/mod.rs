@@ -8,15 +8,18 @@ mod aliases;
 mod filters;
 mod inbound;
 mod outbound;
+mod scan;
 
 pub use aliases::{Given, Taken};
 pub use filters::Filters;
 pub use inbound::{Arrival, Inbound};
 pub use outbound::{Acked, Outbound, QueueLimits, Queued, Received, Resend};
+pub use scan::Scan;
 
 use crate::delivery::Stored;
 use crate::hook::Who;
 use millrace_codec::{QoS, Version};
+use std::collections::VecDeque;
 
 /// What a subscription grants, in four bytes: the index of a core keeps them by the million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +107,8 @@ pub struct Will {
 /// What few sessions have.
 #[derive(Debug)]
 pub struct Extra {
+    /// Walks through the retained messages for its new subscriptions; the first one is under way.
+    pub scans: VecDeque<Scan>,
     /// Topic aliases that the client has set on this connection.
     pub taken: Taken,
     /// Topic aliases that the broker has set on this connection.
@@ -119,6 +124,7 @@ pub struct Extra {
 impl Default for Extra {
     fn default() -> Extra {
         Extra {
+            scans: VecDeque::new(),
             taken: Taken::default(),
             given: Given::default(),
             expires_ms: u64::MAX,

@@ -272,6 +272,11 @@ impl Outbound {
         !self.is_caught_up() || self.has_queue()
     }
 
+    /// Messages and bytes that wait.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.queue.len(), self.queued_bytes)
+    }
+
     /// Appends to the queue. Returns how many messages were dropped for the limits' sake, this one perhaps.
     pub fn enqueue(&mut self, queued: Queued, limits: QueueLimits) -> u64 {
         let len = queued.message.len();

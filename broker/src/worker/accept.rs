@@ -6,6 +6,7 @@ use super::{Core, SlotId};
 use crate::config::Versions;
 use crate::connection::{Arrived, Connection};
 use crate::net::Transport;
+use crate::seam::{Branch, mark, reach};
 use mio::{Interest, Token};
 use std::io;
 
@@ -92,6 +93,8 @@ impl Core {
     pub(super) fn hand_off(&mut self, index: u32, home: usize, bytes: &[u8]) -> bool {
         let mailbox = &self.shared.mailboxes[home];
         if !mailbox.begin_handoff() {
+            mark(Branch::HandOffRefused);
+            reach();
             mailbox.want_room(self.me);
             // It may have taken all of them in between, and then nobody would tell us.
             if !mailbox.begin_handoff() {

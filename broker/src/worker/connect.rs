@@ -107,7 +107,7 @@ impl Core {
                 Err(ReasonCode::PayloadFormatInvalid)
             }
             Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
-            Some(will) if will.retain && connect.version == Version::V5 => {
+            Some(will) if will.retain && connect.version == Version::V5 && !limits.retain_available => {
                 Err(ReasonCode::RetainNotSupported)
             }
             Some(will)
@@ -221,6 +221,7 @@ impl Core {
         let Some((session, connection)) = old(self) else { return };
         self.read(connection, true);
         if old(self).is_some_and(|(now, _)| now == session) {
+            crate::seam::mark(crate::seam::Branch::TakeOver);
             self.close(connection, Cause::TakenOver);
         }
     }
@@ -279,6 +280,7 @@ impl Core {
         let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
         if next == Next::Go && present.is_some() {
             self.pump(index);
+            self.ask(position);
         }
         next
     }
@@ -320,7 +322,9 @@ impl Core {
         if limits.max_qos < QoS::ExactlyOnce {
             say(Property::MaximumQoS(limits.max_qos));
         }
-        say(Property::RetainAvailable(false));
+        if !limits.retain_available {
+            say(Property::RetainAvailable(false));
+        }
         say(Property::MaximumPacketSize(limits.max_packet_size));
         if assigned {
             say(Property::AssignedClientIdentifier(client_id));
@@ -359,6 +363,7 @@ fn keep_will(will: &millrace_codec::Will<'_>, client_id: &str) -> Will {
         qos: will.qos,
         retain: will.retain,
         verdict: Verdict::default(),
+        order: 0,
     };
     let delay_s = will.properties.will_delay_interval().unwrap_or_default();
     // Its expiry counts from when it is published, as it stands there.

@@ -21,7 +21,9 @@ impl Core {
                     self.flush_outboxes();
                     self.retry_all_held();
                     self.feed = true;
+                    self.publish_parked_wills();
                 }
+                Control::Ask(ask) => self.take_ask(ask),
                 Control::Stop(step) => self.stop(step),
             }
         }

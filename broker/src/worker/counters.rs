@@ -23,6 +23,8 @@ pub struct Counters {
     pub dropped_too_large: u64,
     /// Messages for a client that were dropped: they expired while they waited.
     pub dropped_expired: u64,
+    /// Messages that were not retained: there were as many as there may be.
+    pub retained_refused: u64,
     /// Messages refused because a record would be larger than its hook allows.
     pub refused_too_large: u64,
     /// Records left out because they were larger than their hook allows, of events that nobody is refused for.
@@ -44,6 +46,7 @@ impl Counters {
             ("messages dropped at max_queued_messages or max_queued_bytes", self.dropped_queue_full),
             ("messages dropped that were larger than their receiver takes", self.dropped_too_large),
             ("messages that expired before their receiver took them", self.dropped_expired),
+            ("messages not retained at max_retained_messages or max_retained_bytes", self.retained_refused),
             ("messages refused at max_record_bytes", self.refused_too_large),
             ("records left out at max_record_bytes", self.records_too_large),
         ];
@@ -63,6 +66,7 @@ impl Counters {
             dropped_queue_full,
             dropped_too_large,
             dropped_expired,
+            retained_refused,
             refused_too_large,
             records_too_large,
             held,
@@ -79,6 +83,7 @@ impl Counters {
         self.dropped_queue_full += dropped_queue_full;
         self.dropped_too_large += dropped_too_large;
         self.dropped_expired += dropped_expired;
+        self.retained_refused += retained_refused;
         self.refused_too_large += refused_too_large;
         self.records_too_large += records_too_large;
         self.held += held;

@@ -22,11 +22,15 @@ const ALIAS_BYTES: usize = 5;
 
 /// How one session gets a message.
 #[derive(Clone, Copy)]
-struct Terms {
-    qos: QoS,
-    retain: bool,
+pub(super) struct Terms {
+    /// The QoS of the delivery.
+    pub qos: QoS,
+    /// Its retain flag.
+    pub retain: bool,
     /// Of its subscription; 0 for none.
-    subscription_id: u32,
+    pub subscription_id: u32,
+    /// With QoS 0 as well it waits for a client that is slow or away.
+    pub patient: bool,
 }
 
 impl Terms {
@@ -36,6 +40,7 @@ impl Terms {
             qos: message.qos.min(options.qos()),
             retain: message.retain && options.retain_as_published(),
             subscription_id: options.subscription_id(),
+            patient: false,
         }
     }
 }
@@ -79,6 +84,7 @@ impl Core {
         }
         self.begin_message(targets.len() == 1);
         if targets.len() > self.budget.deliveries || !self.fan_outs.is_empty() {
+            crate::seam::mark(crate::seam::Branch::FanOutLater);
             self.deliver_later(message, &targets);
         } else {
             self.budget.deliveries -= targets.len();
@@ -89,7 +95,7 @@ impl Core {
         self.scratch.targets = targets;
     }
 
-    fn begin_message(&mut self, single: bool) {
+    pub(super) fn begin_message(&mut self, single: bool) {
         self.scratch.frames.next_message(single);
         self.scratch.stored = None;
     }
@@ -143,11 +149,23 @@ impl Core {
         if target.options.no_local() && self.is_own(target, message) {
             return;
         }
+        if message.order != 0 {
+            self.saw_live(target.session, message);
+        }
         if target.several_ids {
             return self.deliver_with_ids(target, message);
         }
         let terms = Terms::of(target.options, message);
         self.deliver_or_queue(target.session, message, terms);
+    }
+
+    /// A message that was published to be retained is delivered: what a scan under way brings of its topic may be older.
+    #[cold]
+    fn saw_live(&mut self, position: u32, message: &Message<'_>) {
+        let extra = self.sessions.at_mut(position).and_then(|session| session.extra_if_any());
+        if let Some(scan) = extra.and_then(|extra| extra.scans.front_mut()) {
+            scan.saw(message.topic, message.order);
+        }
     }
 
     /// To a client with several subscriptions that match, all their identifiers in one packet [MQTT-3.3.4-4]. They
@@ -172,7 +190,7 @@ impl Core {
     }
 
     #[inline]
-    fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) {
+    pub(super) fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) {
         match self.send(session, message, terms, false) {
             Sent::Yes | Sent::Dropped => {}
             Sent::NotNow => self.enqueue(session, message, terms),
@@ -189,11 +207,11 @@ impl Core {
         let Core { sessions, connections, scratch, hooks, counters, .. } = self;
         let Some(session) = sessions.at_mut(position) else { return Sent::Dropped };
         let index = session.connection;
-        let Terms { qos, retain, subscription_id } = terms;
+        let Terms { qos, retain, subscription_id, patient } = terms;
         let limits = &self.shared.limits;
         let Some(connection) = connections.at_mut(index) else {
             // Its client is away.
-            let waits = qos != QoS::AtMostOnce || limits.queue_qos0;
+            let waits = qos != QoS::AtMostOnce || patient || limits.queue_qos0;
             return if waits { Sent::NotNow } else { Sent::Dropped };
         };
         if connection.phase != Phase::Open {
@@ -214,14 +232,14 @@ impl Core {
         }
         let slow = connection.output_len() as u64 > limits.max_output_bytes;
         if qos == QoS::AtMostOnce {
-            if queued && slow {
+            if slow && (queued || patient) {
                 return Sent::NotNow;
             }
             if slow {
                 counters.dropped_slow += 1;
                 return Sent::Dropped;
             }
-            if limits.queue_qos0 && !queued && session.flow().outbound.has_queue() {
+            if (patient || limits.queue_qos0) && !queued && session.flow().outbound.has_queue() {
                 return Sent::NotNow; // behind those that came while its client was away
             }
         } else {
@@ -296,9 +314,13 @@ impl Core {
         let Some(session) = self.sessions.at_mut(position) else { return };
         let now_ms = self.now.mono_ms;
         let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms)));
-        let Terms { qos, retain, subscription_id } = terms;
+        let Terms { qos, retain, subscription_id, .. } = terms;
         let queued = Queued { message: Arc::clone(stored), qos, retain, subscription_id };
-        self.counters.dropped_queue_full += session.flow().outbound.enqueue(queued, limits);
+        let dropped = session.flow().outbound.enqueue(queued, limits);
+        if dropped > 0 {
+            crate::seam::mark(crate::seam::Branch::QueueFull);
+        }
+        self.counters.dropped_queue_full += dropped;
     }
 
     /// Sends what waits for this connection's session, as far as window and socket allow: first again what a client
@@ -315,7 +337,8 @@ impl Core {
         while let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any())
             && let Some(Queued { message, qos, retain, subscription_id }) = flow.outbound.front()
         {
-            let terms = Terms { qos: *qos, retain: *retain, subscription_id: *subscription_id };
+            let (qos, retain, subscription_id) = (*qos, *retain, *subscription_id);
+            let terms = Terms { qos, retain, subscription_id, patient: false };
             let stored = Arc::clone(message);
             self.begin_message(true);
             self.scratch.stored = Some(Arc::clone(&stored));
@@ -339,6 +362,7 @@ impl Core {
             }
         }
         self.scratch.list = list;
+        self.ask(position);
     }
 
     /// Sends again what a client that is back has not acknowledged, with the packet ids it knows. `false`: there is

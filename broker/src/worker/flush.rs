@@ -44,6 +44,7 @@ impl Core {
                 }
             }
             Ok(false) => {
+                crate::seam::mark(crate::seam::Branch::ShortWrite);
                 // An event comes when there is space again. The time-out counts from the last progress.
                 if connection.blocked_ms == u64::MAX || output.len() < before {
                     connection.blocked_ms = now;

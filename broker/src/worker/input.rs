@@ -5,7 +5,7 @@ use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 use millrace_codec::{
-    Error, FrameHeader, Packet, PacketType, ReasonCode, Version, decode, encode_pingresp, frame_header,
+    Error, FrameHeader, Packet, PacketType, QoS, ReasonCode, Version, decode, encode_pingresp, frame_header,
 };
 use mio::Token;
 use std::io::{ErrorKind, Read};
@@ -66,6 +66,7 @@ impl Core {
             return;
         }
         if connection.is_choked(self.shared.limits.max_output_bytes) {
+            crate::seam::mark(crate::seam::Branch::Choked);
             // Goes on once the output is written.
             connection.unread = true;
             return;
@@ -118,6 +119,13 @@ impl Core {
     /// The peer has closed or the connection broke.
     fn on_end(&mut self, index: u32) {
         let hopeless = self.waits_for_its_client(index);
+        if self
+            .connections
+            .at(index)
+            .is_some_and(|connection| !connection.held && !connection.input.is_empty())
+        {
+            crate::seam::mark(crate::seam::Branch::CutPacket);
+        }
         let Some(connection) = self.connections.at_mut(index) else { return };
         match connection.phase {
             // Our last words are still to be written; the peer has closed its half only, perhaps.
@@ -241,6 +249,7 @@ impl Core {
         {
             connection.held = true;
             connection.scanned = held_packet(connection) as u32;
+            crate::seam::mark(crate::seam::Branch::Held);
             self.counters.held += 1;
             let listed = std::mem::replace(&mut connection.listed, true);
             let input = std::mem::take(&mut connection.input);
@@ -311,6 +320,7 @@ impl Core {
             let Some(end) = at.checked_add(header.total_len()).filter(|&end| end <= input.len()) else {
                 break;
             };
+            let mut released = None;
             let done = match read_packet(version, header, &input[at + header.header_len..end]) {
                 Ok(Packet::PingReq) => {
                     self.ping(index);
@@ -318,13 +328,19 @@ impl Core {
                 }
                 Ok(Packet::PubAck(ack)) => self.puback(index, &ack) == Next::Go,
                 Ok(Packet::PubRec(ack)) => self.pubrec(index, &ack) == Next::Go,
-                Ok(Packet::PubRel(ack)) => self.pubrel(index, &ack) == Next::Go,
+                Ok(Packet::PubRel(ack)) => {
+                    released = self.has_received(index, ack.packet_id).then_some(ack.packet_id);
+                    self.pubrel(index, &ack) == Next::Go
+                }
                 Ok(Packet::PubComp(ack)) => self.pubcomp(index, &ack) == Next::Go,
                 // What is illegal is found when its turn comes.
                 _ => false,
             };
             if done {
                 input.drain(at..end);
+                if let Some(packet_id) = released {
+                    at -= drop_repetitions(&mut input, at, version, packet_id);
+                }
             } else {
                 at = end;
             }
@@ -333,6 +349,12 @@ impl Core {
             connection.scanned = at as u32;
             connection.input = input;
         }
+    }
+
+    fn has_received(&mut self, index: u32, packet_id: u16) -> bool {
+        let Some(id) = self.session_id(index) else { return false };
+        let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
+        flow.is_some_and(|flow| flow.inbound.has_received(packet_id))
     }
 
     /// Closes for an illegal packet.
@@ -346,6 +368,27 @@ impl Core {
     pub(super) fn session_id(&self, index: u32) -> Option<SlotId> {
         self.sessions.id_at(self.connections.at(index)?.session)
     }
+}
+
+/// A PUBREL was taken ahead of held packets: a repetition of its PUBLISH among them, in the first `len` bytes, would be
+/// a new message now. Its sender has the PUBREC that it would bring. Returns how many bytes went.
+///
+/// A packet id is released once, so this is asked for as often as messages may be unreleased, whatever a client sends.
+fn drop_repetitions(input: &mut Vec<u8>, len: usize, version: Version, packet_id: u16) -> usize {
+    let (mut at, mut gone) = (0, 0);
+    while let Some(Ok(Some(header))) = input.get(at..len - gone).map(frame_header) {
+        let Some(end) = at.checked_add(header.total_len()).filter(|&end| end <= len - gone) else { break };
+        match read_packet(version, header, &input[at + header.header_len..end]) {
+            Ok(Packet::Publish(publish))
+                if publish.qos == QoS::ExactlyOnce && publish.packet_id == packet_id =>
+            {
+                input.drain(at..end);
+                gone += end - at;
+            }
+            _ => at = end,
+        }
+    }
+    gone
 }
 
 /// Decodes a packet and, which only its version can tell, judges the form of its length.

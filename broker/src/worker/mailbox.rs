@@ -2,21 +2,21 @@
 //! it speaks of. All cross-core effects of the broker go through this file (and the routes); the order of its atomic
 //! operations is what keeps a wake-up from being lost.
 
-use crate::delivery::Batch;
+use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use millrace_kafka_sink::AckToken;
+use millrace_router::Cursor;
 use mio::Waker;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
 
 use crate::net::Transport;
+use crate::seam::{Branch, mark, reach};
 
 /// Batches that wait in one mailbox; each is all that one core had for this one in one turn.
 const BATCHES: usize = 256;
-/// Below this many, senders that found the lane full are told to try again.
-const LOW_WATER: usize = BATCHES / 4;
 /// Empty batches kept for reuse.
 const SPARES: usize = 64;
 /// Connections on their way to one core.
@@ -32,6 +32,22 @@ pub struct Handoff {
     pub ip: IpAddr,
     /// When the CONNECT must have been accepted.
     pub deadline_ms: u64,
+}
+
+/// A question for retained messages, answered with messages and an end by the core that has them.
+pub struct Ask {
+    /// The core that asks.
+    pub core: usize,
+    /// For which of its scans.
+    pub scan: ScanId,
+    /// Which topics, without `$share`.
+    pub filter: Box<str>,
+    /// Where to go on.
+    pub cursor: Option<Cursor>,
+    /// The most messages that may come, 1 at least.
+    pub messages: usize,
+    /// When their bytes are more than these, no further ones may come.
+    pub bytes: u64,
 }
 
 /// Steps of a clean stop. All cores take one before any takes the next.
@@ -53,6 +69,8 @@ pub enum Control {
     Durable(Vec<AckToken>),
     /// Something that was full has room again.
     Room,
+    /// A question for retained messages; one a session at a time.
+    Ask(Box<Ask>),
     /// A step of the clean stop.
     Stop(Stop),
 }
@@ -67,25 +85,33 @@ pub struct Mailbox {
     /// Cores that found a lane full, one bit each.
     wants_room: CachePadded<AtomicU64>,
     handoffs: AtomicU32,
+    handoffs_max: u32,
     waker: Waker,
 }
 
 impl Mailbox {
     /// The mailbox of the core whose poll `waker` wakes.
     pub fn new(waker: Waker) -> Mailbox {
+        Mailbox::with_lane(waker, BATCHES, HANDOFFS)
+    }
+
+    /// With room for so many batches, and connections on their way.
+    pub fn with_lane(waker: Waker, batches: usize, handoffs_max: u32) -> Mailbox {
         Mailbox {
-            messages: ArrayQueue::new(BATCHES),
+            messages: ArrayQueue::new(batches),
             control: SegQueue::new(),
             spares: ArrayQueue::new(SPARES),
             sleeping: CachePadded::new(AtomicBool::new(false)),
             wants_room: CachePadded::new(AtomicU64::new(0)),
             handoffs: AtomicU32::new(0),
+            handoffs_max,
             waker,
         }
     }
 
     /// Makes sure that the owner looks at what was pushed before.
     fn wake(&self) {
+        reach();
         fence(SeqCst);
         // Only the first of many senders pays for the system call.
         if self.sleeping.load(Relaxed) && self.sleeping.swap(false, SeqCst) {
@@ -114,7 +140,7 @@ impl Mailbox {
 
     /// Takes a place for a connection on its way here; `false` when too many are.
     pub fn begin_handoff(&self) -> bool {
-        self.handoffs.fetch_update(SeqCst, SeqCst, |now| (now < HANDOFFS).then_some(now + 1)).is_ok()
+        self.handoffs.fetch_update(SeqCst, SeqCst, |now| (now < self.handoffs_max).then_some(now + 1)).is_ok()
     }
 
     /// Owner: the connection has arrived.
@@ -127,17 +153,23 @@ impl Mailbox {
         self.messages.pop()
     }
 
+    /// Owner: batches that wait.
+    pub fn batches(&self) -> usize {
+        self.messages.len()
+    }
+
     /// Owner: the next control.
     pub fn next_control(&self) -> Option<Control> {
         self.control.pop()
     }
 
-    /// Owner: cores to be told that there is room, if it has drained far enough.
+    /// Owner: cores to be told that there is room, if it has drained to a quarter.
     pub fn take_wants_room(&self) -> u64 {
         // Ordered behind what made room; a sender asks first and tries once more then.
-        if self.wants_room.load(SeqCst) == 0 || self.messages.len() > LOW_WATER {
+        if self.wants_room.load(SeqCst) == 0 || self.messages.len() > self.messages.capacity() / 4 {
             return 0;
         }
+        mark(Branch::LaneDrained);
         self.wants_room.swap(0, SeqCst)
     }
 
@@ -145,7 +177,27 @@ impl Mailbox {
     pub fn fall_asleep(&self) -> bool {
         self.sleeping.store(true, SeqCst);
         fence(SeqCst);
-        self.messages.is_empty() && self.control.is_empty()
+        reach();
+        let empty = self.messages.is_empty() && self.control.is_empty();
+        if !empty {
+            mark(Branch::WakeRace);
+        }
+        empty
+    }
+
+    /// Nobody has woken its owner since it fell asleep.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn is_asleep(&self) -> bool {
+        self.sleeping.load(SeqCst)
+    }
+
+    /// Nothing lies in it, nobody waits for it.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn is_at_rest(&self) -> bool {
+        self.messages.is_empty()
+            && self.control.is_empty()
+            && self.wants_room.load(SeqCst) == 0
+            && self.handoffs.load(SeqCst) == 0
     }
 
     /// Owner: back from poll; no need to wake it.
@@ -182,7 +234,7 @@ mod tests {
         let mut taken = 0;
         while mailbox.next_batch().is_some() {
             taken += 1;
-            if mailbox.messages.len() > LOW_WATER {
+            if mailbox.messages.len() > BATCHES / 4 {
                 assert_eq!(mailbox.take_wants_room(), 0);
             }
         }

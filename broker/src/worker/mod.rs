@@ -21,6 +21,8 @@ mod input;
 mod mailbox;
 mod outbox;
 mod publish;
+mod retain;
+mod scan;
 mod seen;
 mod sessions;
 mod slots;
@@ -32,9 +34,12 @@ mod turn;
 pub mod replay;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
+pub use retain::RetainedTotals;
 pub use turn::WAKER;
 
 use crate::config::Limits;
@@ -87,6 +92,8 @@ pub struct Shared {
     pub server_reference: Option<String>,
     /// What 5.0 clients that ask for response information are told; `%c` stands for the client id.
     pub response_information: Option<String>,
+    /// Retained messages of all cores.
+    pub retained: RetainedTotals,
     /// Sessions, those of clients that are away included.
     pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
@@ -148,6 +155,13 @@ struct FanOut {
     next: usize,
 }
 
+/// A will that could not be published yet.
+struct ParkedWill {
+    client_id: Box<str>,
+    username: Option<Box<str>>,
+    message: Stored,
+}
+
 /// Buffers used by one packet after the other.
 #[derive(Default)]
 struct Scratch {
@@ -191,6 +205,12 @@ pub struct Core {
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
     hooks: Hooks,
+    /// The retained messages that this core keeps.
+    keeper: retain::Keeper,
+    /// Wills that wait until the core that keeps them has room.
+    parked_wills: VecDeque<ParkedWill>,
+    /// Numbers walks through retained messages.
+    scans: u32,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
     timers: Wheel,
@@ -217,6 +237,8 @@ pub struct Core {
     /// This core has said that it is done with the step.
     stop_reported: bool,
     budget: Budget,
+    /// Deliveries in one turn; what is left goes on in the next.
+    deliveries_a_turn: usize,
     scratch: Scratch,
     counters: Counters,
     rng: u64,
@@ -261,6 +283,9 @@ impl Core {
             subscriptions: Subscriptions::new(seed),
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
+            keeper: retain::Keeper::default(),
+            parked_wills: VecDeque::new(),
+            scans: 0,
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),
@@ -277,6 +302,7 @@ impl Core {
             stop: None,
             stop_reported: false,
             budget: Budget { deliveries: 0 },
+            deliveries_a_turn: turn::DELIVERIES,
             scratch: Scratch::default(),
             counters: Counters::default(),
             rng: seed | 1,

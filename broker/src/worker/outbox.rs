@@ -3,7 +3,8 @@
 //! is admitted meanwhile (wills) goes behind it: order.
 
 use super::mailbox::Mailbox;
-use crate::delivery::{Batch, Message};
+use crate::delivery::{Batch, Message, Purpose};
+use crate::seam::{Branch, mark, reach};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -37,13 +38,44 @@ impl Outbox {
         own: &Mailbox,
         target: &Mailbox,
         message: &Message<'_>,
+        purpose: Purpose,
         large: &mut Option<Bytes>,
     ) {
         let batch = self.batch.get_or_insert_with(|| own.spare(me));
-        batch.push(message, large);
+        batch.push(message, purpose, large);
         if batch.bytes() >= FULL_BYTES || batch.len() >= FULL_MESSAGES {
             self.flush(me, target);
         }
+    }
+
+    /// Appends and sends at once, with what was there before. `false`: it does not fit and nothing has been appended;
+    /// `Control::Room` will come.
+    pub fn push_now(
+        &mut self,
+        me: usize,
+        own: &Mailbox,
+        target: &Mailbox,
+        message: &Message<'_>,
+        purpose: Purpose,
+    ) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let mut batch = self.batch.take().unwrap_or_else(|| own.spare(me));
+        batch.push(message, purpose, &mut None);
+        for asked in [false, true] {
+            match target.send(batch) {
+                Ok(()) => return true,
+                Err(back) => batch = back,
+            }
+            if !asked {
+                // It may drain in between, and then nobody would tell us.
+                target.want_room(me);
+            }
+        }
+        batch.pop();
+        self.batch = Some(batch);
+        false
     }
 
     /// Sends what there is. Returns whether all of it is on its way.
@@ -54,9 +86,15 @@ impl Outbox {
         if self.send(target) {
             return true;
         }
+        mark(Branch::LaneFull);
+        reach();
         target.want_room(me);
         // It may have drained in between, and then nobody would tell us.
-        self.send(target)
+        let sent = self.send(target);
+        if !sent {
+            mark(Branch::Overflow);
+        }
+        sent
     }
 
     fn send(&mut self, target: &Mailbox) -> bool {

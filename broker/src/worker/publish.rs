@@ -1,10 +1,12 @@
 //! PUBLISH: everything it needs is reserved, then all of it is done. A packet that cannot be admitted has changed
 //! nothing and is tried again as a whole.
 
+use super::retain::Keep;
 use super::seen::{Matches, Seen};
-use super::{Core, Next, SlotId};
-use crate::delivery::{Message, Stored};
-use crate::hook::{Hooks, Room, Who};
+use super::{Core, Next, ParkedWill, SlotId};
+use crate::delivery::{Message, Purpose, Stored};
+use crate::hook::{Hooks, Room, Verdict, Who};
+use crate::seam::{Branch, mark};
 use crate::session::Arrival;
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
@@ -122,7 +124,7 @@ impl Core {
     /// Whether this is a new message. `Err`: the packet waits, or its sender has broken the rules.
     fn arrival(&mut self, session: SlotId, publish: &Publish<'_>) -> Result<Way, Result<Next, Error>> {
         let Some(session) = self.sessions.at_mut(session.index) else { return Err(Ok(Next::Gone)) };
-        if publish.retain && session.version == Version::V5 {
+        if publish.retain && session.version == Version::V5 && !self.shared.limits.retain_available {
             // The CONNACK said that there are no retained messages [MQTT-3.2.2-14].
             return Err(Err(Error::protocol_as(
                 ReasonCode::RetainNotSupported,
@@ -133,7 +135,10 @@ impl Core {
             match session.flow().inbound.classify(publish.qos, publish.packet_id) {
                 Arrival::New => {}
                 Arrival::Pending => return Ok(Way::Nothing),
-                Arrival::Repeated => return Ok(Way::Again),
+                Arrival::Repeated => {
+                    mark(Branch::Duplicate);
+                    return Ok(Way::Again);
+                }
                 Arrival::OverLimit if session.version == Version::V5 => {
                     let reason = ReasonCode::ReceiveMaximumExceeded;
                     return Err(Err(Error::protocol_as(reason, "more than receive_maximum unacknowledged")));
@@ -191,11 +196,21 @@ impl Core {
         }
         match self.hooks.room(taken, self.now, session.who(), event) {
             Room::Free => {}
-            Room::Full => return Next::Hold,
+            Room::Full => {
+                mark(Branch::RingFull);
+                return Next::Hold;
+            }
             Room::TooLarge => return self.too_large(index, session_id, publish),
         }
         if !self.has_room(cores) {
             return Next::Hold;
+        }
+        let (mut cores, mut order) = (cores, 0);
+        if self.is_to_be_kept(publish.retain) {
+            match self.keep_publish(session_id, publish) {
+                Some(kept) => (order, cores) = kept,
+                None => return Next::Hold,
+            }
         }
         // Committed from here on: nothing below may fail.
         self.counters.published += 1;
@@ -213,11 +228,26 @@ impl Core {
         if cores.interested != 0 {
             let Publish { topic, payload, qos, retain, .. } = *publish;
             let properties = publish.properties.raw();
-            let message = Message { topic, from: &from, properties, payload, qos, retain, verdict };
+            let message = Message { topic, from: &from, properties, payload, qos, retain, verdict, order };
             self.route(cores, &message, matches);
         }
         self.scratch.from = from;
         Next::Go
+    }
+
+    /// Sends a message to where it is retained. Returns its place in the order and the cores that want it, or nothing if
+    /// it has to wait.
+    #[cold]
+    fn keep_publish(&mut self, session_id: SlotId, publish: &Publish<'_>) -> Option<(u64, CoreSet)> {
+        let from = self.sessions.at(session_id.index)?.client_id.clone();
+        let Publish { topic, payload, qos, retain, .. } = *publish;
+        let properties = publish.properties.raw();
+        let verdict = Verdict::default();
+        let message = Message { topic, from: &from, properties, payload, qos, retain, verdict, order: 0 };
+        match self.retain(&message) {
+            (Keep::Done(order), cores) => Some((order, cores)),
+            (Keep::Full, _) => None,
+        }
     }
 
     /// Whether all cores that want the message can take it.
@@ -289,28 +319,55 @@ impl Core {
             let core = others.trailing_zeros() as usize;
             others &= others - 1;
             let mailboxes = &self.shared.mailboxes;
-            self.outboxes[core].push(self.me, &mailboxes[self.me], &mailboxes[core], message, &mut large);
+            let (own, target) = (&mailboxes[self.me], &mailboxes[core]);
+            self.outboxes[core].push(self.me, own, target, message, Purpose::Deliver, &mut large);
         }
         if cores.interested & (1 << self.me) != 0 {
             self.deliver(message, matches);
         }
     }
 
-    /// A will is a publish that cannot be refused.
-    pub(super) fn publish_will(&mut self, who: Who<'_>, will: &Stored) {
-        let mut message = will.message();
-        let topic = message.topic;
-        let (cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
-        message.verdict = seen.verdict;
-        if message.topic.starts_with(RESERVED) {
+    /// A will is a publish that cannot be refused. One that is to be retained waits until that is possible.
+    pub(super) fn publish_will(&mut self, who: Who<'_>, will: Stored) {
+        if will.topic().starts_with(RESERVED) {
             return;
         }
-        self.counters.published += 1;
-        let Message { topic, payload, qos, .. } = message;
-        let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
-        let taken = Hooks::publish(message.verdict);
-        self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
-        self.route(cores, &message, Matches::Unknown);
+        let parked = ParkedWill {
+            client_id: who.client_id.into(),
+            username: (!who.username.is_empty()).then(|| who.username.into()),
+            message: will,
+        };
+        self.parked_wills.push_back(parked);
+        self.publish_parked_wills();
+    }
+
+    /// Publishes wills in their order, as far as those that are to be retained can be.
+    pub(super) fn publish_parked_wills(&mut self) {
+        while let Some(ParkedWill { client_id, username, message: will }) = self.parked_wills.pop_front() {
+            let mut message = will.message();
+            let topic = message.topic;
+            let (mut cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
+            message.verdict = seen.verdict;
+            if self.is_to_be_kept(message.retain) {
+                match self.retain(&message) {
+                    (Keep::Done(order), anew) => (message.order, cores) = (order, anew),
+                    (Keep::Full, _) => {
+                        return self.parked_wills.push_front(ParkedWill {
+                            client_id,
+                            username,
+                            message: will,
+                        });
+                    }
+                }
+            }
+            self.counters.published += 1;
+            let Message { topic, payload, qos, .. } = message;
+            let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
+            let taken = Hooks::publish(message.verdict);
+            let who = Who { client_id: &client_id, username: username.as_deref().unwrap_or_default() };
+            self.counters.records_too_large += self.hooks.record(taken, self.now, who, event);
+            self.route(cores, &message, Matches::Unknown);
+        }
     }
 }
 

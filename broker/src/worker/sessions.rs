@@ -81,7 +81,7 @@ impl Core {
         // Routing is free to change the session meanwhile.
         let (client_id, username) = (session.client_id.clone(), session.username.clone());
         let who = Who { client_id: &client_id, username: username.as_deref().unwrap_or_default() };
-        self.publish_will(who, &message);
+        self.publish_will(who, message);
     }
 
     /// Wakes this session's timer at the deadline, unless it is woken before anyhow.

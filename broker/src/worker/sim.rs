@@ -3,7 +3,7 @@
 //! subscriptions, timers. For the example `million_sessions` and for tests; only with the feature `sim`.
 
 use super::turn::WAKER;
-use super::{Core, Mailbox, Parts, Shared};
+use super::{Core, Mailbox, Parts, RetainedTotals, Shared};
 use crate::config::{Config, Versions};
 use crate::hook::{HookTable, Hooks};
 use crate::net::{Happened, Transport, Wires};
@@ -103,6 +103,7 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
         limits: Config::default().limits,
         server_reference: None,
         response_information: None,
+        retained: RetainedTotals::default(),
         sessions: AtomicUsize::new(0),
         home_key: [7; 16],
         stopped: AtomicUsize::new(0),

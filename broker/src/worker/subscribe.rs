@@ -4,7 +4,8 @@ use super::{Core, Next, SlotId};
 use crate::hook::Room;
 use crate::session::Options;
 use millrace_codec::{
-    Error, Packet, ReasonCode, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe, Version,
+    Error, Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
+    Version,
 };
 use millrace_kafka_sink::EventData;
 use millrace_router::{Filter, FilterError, FilterId};
@@ -111,6 +112,16 @@ impl Core {
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
             self.shared.routes.add(text, self.me, false);
+            crate::seam::reach();
+        }
+        let wants_retained = match asked.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => subscribed.replaced.is_none(),
+            RetainHandling::DoNotSend => false,
+        };
+        if wants_retained {
+            // After the route, and so that answers come after the SUBACK.
+            self.begin_scan(id, &filter, options);
         }
         self.record_filter(id, EventData::Subscribed { filter: text, qos: qos as u8 });
         qos as u8
@@ -151,6 +162,7 @@ impl Core {
         }
         let Some(session) = self.sessions.at_mut(id.index) else { return ReasonCode::Success };
         session.filters.remove(removed.id);
+        self.end_scan(id, text);
         self.record_filter(id, EventData::Unsubscribed { filter: text, qos: removed.options.qos() as u8 });
         ReasonCode::Success
     }

@@ -3,6 +3,8 @@
 
 use super::seen::{Matches, Seen};
 use super::{Core, Stop};
+use crate::delivery::Purpose;
+use crate::seam::reach;
 use crate::time::Now;
 use mio::{Events, Token};
 use std::io;
@@ -12,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1_024;
 /// Deliveries in one turn; what is left goes on in the next.
-const DELIVERIES: usize = 8_192;
+pub(super) const DELIVERIES: usize = 8_192;
 /// Batches taken from other cores in one turn.
 const BATCHES: usize = 64;
 /// Held connections tried again in one turn.
@@ -54,16 +56,17 @@ impl Core {
     }
 
     /// How long this core may sleep.
-    fn timeout(&mut self) -> Option<Duration> {
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
         let work = !self.ready.is_empty()
             || !self.retry.is_empty()
             || !self.fan_outs.is_empty()
+            || self.has_asks()
             || !self.dirty.is_empty()
             || (self.accepting && self.accept_again_ms == u64::MAX);
         if work || !self.shared.mailboxes[self.me].fall_asleep() {
             return Some(Duration::ZERO);
         }
-        let timers = [self.timers.next_ms(), self.session_timers.next_ms()];
+        let timers = [self.timers.next_ms(), self.session_timers.next_ms(), self.sweep_ms()];
         let next_ms = timers.into_iter().flatten().min().unwrap_or(u64::MAX).min(self.accept_again_ms);
         // Deadlines are compared with the clock after the sleep; a little too long is better than once too often.
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
@@ -87,11 +90,13 @@ impl Core {
 
     /// What comes before the sockets' events.
     pub(super) fn begin_turn(&mut self) {
-        self.budget.deliveries = DELIVERIES;
+        self.budget.deliveries = self.deliveries_a_turn;
         self.take_control();
+        reach();
         self.feed_starved();
         self.continue_fan_outs();
         self.take_batches();
+        self.answer_asks();
     }
 
     /// What comes after them.
@@ -107,6 +112,7 @@ impl Core {
     fn finish_turn(&mut self) {
         self.flush_outboxes();
         self.hooks.flush();
+        reach();
         self.flush_dirty();
         // A write that failed has ended a session: its will and its record.
         self.flush_outboxes();
@@ -143,12 +149,28 @@ impl Core {
     /// Delivers what one batch brings. `false`: there is none.
     fn take_batch(&mut self) -> bool {
         let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
+        self.count_batch();
         for position in 0..batch.len() {
             let Some(mut message) = batch.get(position) else { break };
             if self.hooks.follows_messages() {
                 let topic = message.topic;
                 let (_, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
                 message.verdict = seen.verdict;
+            }
+            match batch.purpose(position) {
+                Purpose::Deliver => {}
+                Purpose::Keep => {
+                    self.keep_here(&message);
+                    continue;
+                }
+                Purpose::Answer(scan) => {
+                    self.take_answer(scan, &message, false);
+                    continue;
+                }
+                Purpose::End(scan) => {
+                    self.take_answer(scan, &message, true);
+                    continue;
+                }
             }
             // Topics of other cores would push this core's own out of its cache: matched as they come.
             self.deliver(&message, Matches::Unknown);
@@ -181,6 +203,7 @@ impl Core {
             }
         }
         self.fire_session_timers();
+        self.sweep_retained();
         if self.accept_again_ms <= self.now.mono_ms {
             self.accept_again_ms = u64::MAX;
         }
@@ -188,7 +211,9 @@ impl Core {
 
     /// Goes on with the clean stop, if one is under way.
     fn step_stop(&mut self) {
-        let quiet = self.outboxes.iter().all(super::outbox::Outbox::is_empty) && self.fan_outs.is_empty();
+        let quiet = self.outboxes.iter().all(super::outbox::Outbox::is_empty)
+            && self.fan_outs.is_empty()
+            && self.parked_wills.is_empty();
         let done = match self.stop {
             Some(Stop::Listeners) => quiet,
             Some(Stop::Clients) => quiet && self.connections.len() == 0,

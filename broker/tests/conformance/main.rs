@@ -14,6 +14,7 @@ mod limits;
 mod ordering;
 mod overlap;
 mod publish;
+mod retained;
 mod sessions;
 mod subscribe;
 mod vectors;

@@ -77,27 +77,6 @@ const DELIVERED: &[Case] = &[
         a < 32 { "%/t" @1 {} 'x' }"#,
     ),
     (
-        "v311_3_3_1_5_retained_is_not_kept",
-        r#"a connect 311
-        b connect 311
-        a sub %/t 1
-        b > 31 { "%/t" 'x' } 33 { "%/t" 0001 'y' }
-        b < 40 { 0001 }
-        a < 30 { "%/t" 'x' }
-        a < 32 { "%/t" @1 'y' }
-        c connect 311
-        c sub %/t 1
-        c quiet"#,
-    ),
-    (
-        "v31_3_3_retained_is_not_kept",
-        r#"b connect 31
-        b > 31 { "%/t" 'x' }
-        a connect 31
-        a sub %/t 1
-        a quiet"#,
-    ),
-    (
         "v5_3_3_1_12_retain_as_published",
         r#"a connect 5
         c connect 5
@@ -110,16 +89,6 @@ const DELIVERED: &[Case] = &[
         a < 30 { "%/t" {} 'y' }
         c < 30 { "%/t" {} 'x' }
         c < 30 { "%/t" {} 'y' }"#,
-    ),
-    (
-        "v5_3_2_2_14_retain_is_refused",
-        r#"a connect 5
-        b connect 5
-        a sub %/t 0
-        b > 31 { "%/t" {} 'x' }
-        b < E0 { 9A }
-        b closed
-        a quiet"#,
     ),
     (
         "v5_3_8_3_3_no_local",

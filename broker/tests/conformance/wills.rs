@@ -162,18 +162,6 @@ const PUBLISHED: &[Case] = &[
         b < 30 { "%/w" {} 'gone' }"#,
     ),
     (
-        "v311_3_1_2_16_will_retain_is_not_kept",
-        r#"b connect 311
-        b sub %/w 0
-        a > 10 { "MQTT" 04 26 003C "%a" "%/w" "gone" }
-        a < 20 { 0000 }
-        a rst
-        b < 30 { "%/w" 'gone' }
-        c connect 311
-        c sub %/w 0
-        c quiet"#,
-    ),
-    (
         "v5_3_1_3_11_empty_will",
         r#"b connect 5
         b sub %/w 0

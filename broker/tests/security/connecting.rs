@@ -27,7 +27,7 @@ fn t12_bad_wills_leak_nothing() {
         format!("10 {{ \"MQTT\" 05 C6 003C {{}} \"a\" {{ 09 [{long}] }} \"w\" [{long}] \"user\" }}"),
     ];
     let bad: Vec<Vec<u8>> = bad.iter().map(|text| wire(text)).collect();
-    beside_a_healthy_client(&[], |broker, healthy| {
+    beside_a_healthy_client(&["limits.retain_available=false"], |broker, healthy| {
         let mut round = |count: usize| {
             for number in 0..count {
                 let mut raw = Raw::open(broker.address());
@@ -98,7 +98,7 @@ fn t17_refusals_close_their_sockets() {
         wire("10 { \"HTTP\" 05 02 003C {} \"a\" }"),
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
     ];
-    beside_a_healthy_client(&[], |broker, healthy| {
+    beside_a_healthy_client(&["limits.retain_available=false"], |broker, healthy| {
         let before = sockets(broker.pid(), broker.address().port());
         for number in 0..20_000 {
             let mut raw = Raw::open(broker.address());

@@ -101,6 +101,7 @@ fn clocks_are_read_in_few_places() {
         "broker/src/worker/turn.rs",
         // Drives a core from outside: the instant that its time would count from.
         "broker/src/worker/sim.rs",
+        "broker/src/worker/simulation/world.rs",
         "broker/src/node.rs",
         "broker/src/status/socket.rs",
         "broker/src/cli/",

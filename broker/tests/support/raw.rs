@@ -96,10 +96,19 @@ impl Raw {
 
     /// Sends a PUBLISH; `packet_id` counts for QoS 1 and 2 only. Does not wait for an acknowledgement.
     pub fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS, packet_id: u16) {
+        self.send_publish(topic, payload, qos, packet_id, false);
+    }
+
+    /// The same with QoS 1 and the retain flag.
+    pub fn publish_retained(&mut self, topic: &str, payload: &[u8], packet_id: u16) {
+        self.send_publish(topic, payload, QoS::AtLeastOnce, packet_id, true);
+    }
+
+    fn send_publish(&mut self, topic: &str, payload: &[u8], qos: QoS, packet_id: u16, retain: bool) {
         self.send_packet(&Packet::Publish(millrace_codec::Publish {
             dup: false,
             qos,
-            retain: false,
+            retain,
             topic,
             packet_id,
             properties: Properties::default(),

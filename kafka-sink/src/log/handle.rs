@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use parking_lot::Mutex;
 
 use super::port::Port;
-use super::thread::Worker;
+use super::worker::Worker;
 use super::{Log, LogError, LogStats, Summary};
 use crate::accounts::Accounts;
 use crate::ring::{self, Completion, Producer, Waker};
@@ -54,6 +54,31 @@ impl Log {
         waker: Arc<Waker>,
         port: Option<Arc<Port>>,
     ) -> Result<(LogHandle, Vec<Producer>), LogError> {
+        let (drain, drained) = mpsc::channel();
+        let (worker, shared, producers, lock) =
+            self.into_worker(cores, completion, accounts, waker, port, drain);
+        let waker = Arc::clone(&shared.waker);
+        let run = move || {
+            // Held as long as anything can be written.
+            let _lock = lock;
+            super::thread::run(worker, &waker)
+        };
+        let thread =
+            thread::Builder::new().name("millrace-log".into()).spawn(run).map_err(LogError::Thread)?;
+        Ok((LogHandle { shared, drained, thread: Some(thread) }, producers))
+    }
+
+    /// What works, what it shares with its handle, the cores' ends of the rings, and the lock that
+    /// is held as long as anything can be written.
+    pub(super) fn into_worker(
+        self,
+        cores: usize,
+        completion: Arc<dyn Completion>,
+        accounts: &Arc<Accounts>,
+        waker: Arc<Waker>,
+        port: Option<Arc<Port>>,
+        drain: Sender<()>,
+    ) -> (Worker, Arc<Shared>, Vec<Producer>, Box<dyn Send>) {
         let limits = (self.ring_records, self.ring_bytes);
         let (producers, rings) =
             (0..cores).map(|core| ring::ring(core, limits, Arc::clone(&waker), Arc::clone(accounts))).unzip();
@@ -63,25 +88,10 @@ impl Log {
             stopping: AtomicBool::new(false),
             stats: Arc::clone(&self.writer.stats),
         });
-        let (drain, drained) = mpsc::channel();
-        let worker = Worker::new(
-            self.writer,
-            self.group_bytes_max,
-            rings,
-            completion,
-            port,
-            Arc::clone(&shared),
-            drain,
-        );
-        let lock = self.lock;
-        let run = move || {
-            // Held as long as anything can be written.
-            let _lock = lock;
-            worker.run()
-        };
-        let thread =
-            thread::Builder::new().name("millrace-log".into()).spawn(run).map_err(LogError::Thread)?;
-        Ok((LogHandle { shared, drained, thread: Some(thread) }, producers))
+        let bytes_max = self.group_bytes_max;
+        let of_worker = Arc::clone(&shared);
+        let worker = Worker::new(self.writer, bytes_max, rings, completion, port, of_worker, drain);
+        (worker, shared, producers, self.lock)
     }
 }
 

@@ -50,7 +50,10 @@ mod retention;
 
 mod handle;
 pub(crate) mod port;
+#[cfg(any(test, feature = "sim"))]
+pub mod stepped;
 mod thread;
+mod worker;
 
 mod recovery;
 mod scan;

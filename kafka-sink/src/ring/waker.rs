@@ -28,6 +28,12 @@ impl Waker {
         self.sleeping.store(false, Ordering::SeqCst);
     }
 
+    /// Nobody has woken the log since it said that it would sleep.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn wake(&self) {
         // Pairs with `going_to_sleep`: either we see the flag, or the sleeper sees our push.
         fence(Ordering::SeqCst);

@@ -453,6 +453,40 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         table: Table::Limits,
+        key: "retain_available",
+        kind: Kind::Flag,
+        preset: Preset::Value("true"),
+        text: "Whether messages are retained. If not, 5.0 clients are told and closed when they ask \
+               for it (0x9A), and those of 3.x are delivered and not kept.",
+        field: Field::Draft(|d| Slot::Flag(&mut d.config.limits.retain_available)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "max_retained_messages",
+        kind: number(0, 1_000_000_000, "messages"),
+        preset: Preset::Value("1000000"),
+        text: "Retained messages; further topics are delivered and not kept, which is counted.",
+        field: Field::Draft(|d| Slot::U32(&mut d.config.limits.max_retained_messages)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "max_retained_bytes",
+        kind: size(0, TIB),
+        preset: Preset::Value("1GiB"),
+        text: "The same in bytes of topics, publishers, properties and payloads.",
+        field: Field::Draft(|d| Slot::U64(&mut d.config.limits.max_retained_bytes)),
+    },
+    Setting {
+        table: Table::Limits,
+        key: "retained_expiry",
+        kind: seconds(0, u32::MAX as u64),
+        preset: Preset::Value("0s"),
+        text: "Longest time that a message is retained, whole seconds; 0s for ever. A shorter message \
+               expiry interval of its own counts all the same.",
+        field: Field::Draft(|d| Slot::Seconds32(&mut d.config.limits.retained_expiry)),
+    },
+    Setting {
+        table: Table::Limits,
         key: "max_output_bytes",
         kind: size(KIB, GIB),
         preset: Preset::Value("1MiB"),

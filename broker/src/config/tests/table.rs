@@ -64,6 +64,10 @@ fn defaults() {
             max_queued_bytes: 16 << 20,
             queue_full: QueueFull::RefuseNewest,
             queue_qos0: false,
+            retain_available: true,
+            max_retained_messages: 1_000_000,
+            max_retained_bytes: 1 << 30,
+            retained_expiry: 0,
             max_output_bytes: 1 << 20,
             max_subscriptions: 1000,
             max_filters_per_packet: 1000,
@@ -123,7 +127,9 @@ fn every_key_at_its_edges() {
         let (min, max, unit) = match setting.kind {
             Kind::Number { min, max, .. } => (min, max, ""),
             Kind::Size { min, max } => (min, max, "B"),
-            Kind::Time { min, max } if matches!(setting.key, "max_keep_alive" | "session_expiry_max") => {
+            Kind::Time { min, max }
+                if matches!(setting.key, "max_keep_alive" | "session_expiry_max" | "retained_expiry") =>
+            {
                 (min.as_secs(), max.as_secs(), "s")
             }
             Kind::Time { min, max } => (min.as_millis() as u64, max.as_millis() as u64, "ms"),

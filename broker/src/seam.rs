@@ -1,0 +1,90 @@
+//! Where the simulation takes part: points at which another core or the log may go on in the middle of this core's turn,
+//! as threads do, and marks on branches so rare that a test has to prove that it came by. Both are nothing at all in
+//! the program: they are compiled only for tests and with the feature `simulation`.
+
+/// A branch that a simulation has to have taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Branch {
+    /// A client id that is connected connected again.
+    TakeOver,
+    /// A mailbox had no room for a batch.
+    LaneFull,
+    /// It has drained, and those who wait are told.
+    LaneDrained,
+    /// A batch stays with its sender until there is room.
+    Overflow,
+    /// Too many connections were on their way to a core.
+    HandOffRefused,
+    /// A packet waits for room.
+    Held,
+    /// It waits for the ring.
+    RingFull,
+    /// A QoS 2 message that was received before.
+    Duplicate,
+    /// Something came between the decision to sleep and the last look.
+    WakeRace,
+    /// A session's queue was full.
+    QueueFull,
+    /// A delivery to many goes on later.
+    FanOutLater,
+    /// A socket took less than there was.
+    ShortWrite,
+    /// A connection ended in the middle of a packet.
+    CutPacket,
+    /// A client that does not take its answers is not read any more.
+    Choked,
+}
+
+#[cfg(any(test, feature = "simulation"))]
+mod switch {
+    use super::Branch;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    type Switch = Rc<dyn Fn()>;
+
+    thread_local! {
+        static SWITCH: RefCell<Option<Switch>> = const { RefCell::new(None) };
+        static MARKS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Who is called at each point from now on; one for each thread.
+    pub fn set(switch: Option<Switch>) {
+        SWITCH.with(|place| *place.borrow_mut() = switch);
+    }
+
+    /// The branches taken since the last call.
+    pub fn take_marks() -> u32 {
+        MARKS.take()
+    }
+
+    pub(super) fn reach() {
+        let switch = SWITCH.with(|place| place.borrow().clone());
+        if let Some(switch) = switch {
+            switch();
+        }
+    }
+
+    pub(super) fn mark(branch: Branch) {
+        MARKS.set(MARKS.get() | 1 << branch as u32);
+    }
+}
+
+#[cfg(any(test, feature = "simulation"))]
+pub use switch::{set, take_marks};
+
+/// Others may go on here.
+#[inline]
+pub fn reach() {
+    #[cfg(any(test, feature = "simulation"))]
+    switch::reach();
+}
+
+/// This branch was taken.
+#[inline]
+pub fn mark(branch: Branch) {
+    #[cfg(any(test, feature = "simulation"))]
+    switch::mark(branch);
+    #[cfg(not(any(test, feature = "simulation")))]
+    let _ = branch;
+}
