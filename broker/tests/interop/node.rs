@@ -12,7 +12,7 @@ fn mqtt_js() {
     let Some(packages) = fetched("node", &manifests, |to| vec![command(&npm, to, &words)]) else { return };
     // Modules are looked for above the file that imports them.
     let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&packages).expect("a folder");
-    copy(&sources("node"), &["client.js", "interop.js"], folder.path());
+    copy(&sources("node"), &["client.js", "context.js", "scenarios.js", "interop.js"], folder.path());
     let program = command(&node, folder.path(), &["interop.js"]);
     run(program, &[Version::V31, Version::V311, Version::V5], &[]);
 }

@@ -31,7 +31,7 @@ const SCENARIOS: &[(&str, Version)] = &[
 ];
 
 /// What the broker does not do yet. Other brokers do not run under this list.
-pub const NOT_YET: &[&str] = &["retained", "retain_handling", "retain_as_published", "shared"];
+pub const NOT_YET: &[&str] = &["shared"];
 
 /// A version of MQTT as the programs name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
