@@ -151,7 +151,8 @@ scenario(V5, "will_delay_cancelled", async (t) => {
 
 scenario(ALL, "retained", async (t) => {
   const [publisher, early] = await t.pair();
-  await early.subscribe(t.topic("+/state"));
+  // What a wildcard finds may still be on its way when something new comes, so these name their topics.
+  for (const device of "ab") await early.subscribe(t.topic(`${device}/state`));
   for (const [device, payload] of [["a", "1"], ["b", "1"], ["a", "2"]]) {
     await publisher.publish(t.topic(`${device}/state`), payload, { retain: true });
   }
@@ -195,7 +196,7 @@ scenario(V5, "retain_as_published", async (t) => {
   const subscribers = [];
   for (const rap of [false, true]) {
     const subscriber = await t.connected(`s${rap}`);
-    await subscriber.subscribe(t.topic("+"), { rap });
+    await subscriber.subscribe(t.topic("kept"), { rap });
     subscribers.push(subscriber);
   }
   for (const [payload, retain] of [["1", true], ["2", false], ["", true]]) {
