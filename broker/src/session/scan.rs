@@ -3,13 +3,15 @@
 //!
 //! An answer must not bring a topic's older message after a newer one was delivered live. What is live reaches this core
 //! only after it has been put into the lane of the core that keeps the topic, so an answer can be older than what is
-//! live only if it was asked for before: topics seen live are remembered while an answer is awaited, and forgotten with
-//! its end. Their messages carry a place in one order, so that a newer answer still passes.
+//! live only if it was asked for before: topics seen live while an answer is awaited are remembered, without fail. What
+//! was seen before that is remembered as long as there is room, so that a message that has come live does not come again
+//! as a retained one. Messages carry a place in one order, so that a newer answer still passes.
 
 use super::Options;
 use millrace_router::{Cursor, matches};
+use std::collections::VecDeque;
 
-/// Topics remembered while one answer is awaited. Beyond that what is left of the answer is asked for again.
+/// Topics remembered. If more than these come while one answer is awaited, what is left of it is asked for again.
 const SEEN_MAX: usize = 256;
 
 /// One walk.
@@ -29,8 +31,10 @@ pub struct Scan {
     pub cursor: Option<Cursor>,
     /// An answer is awaited.
     pub asked: bool,
-    /// Topics seen live meanwhile, and the order of the newest.
-    seen: Vec<(Box<str>, u64)>,
+    /// Topics seen live, and the order of the newest; the oldest first.
+    seen: VecDeque<(Box<str>, u64)>,
+    /// How many of them, the last, were seen while this answer was awaited.
+    fresh: usize,
     /// There were too many of them.
     overflowed: bool,
 }
@@ -46,23 +50,33 @@ impl Scan {
             last_core: *cores.end(),
             cursor: None,
             asked: false,
-            seen: Vec::new(),
+            seen: VecDeque::new(),
+            fresh: 0,
             overflowed: false,
         }
     }
 
     /// A message that was published to be retained is delivered live.
     pub fn saw(&mut self, topic: &str, order: u64) {
-        if !self.asked || self.overflowed || !matches(&self.filter, topic) {
+        if self.overflowed || !matches(&self.filter, topic) {
             return;
         }
-        if let Some((_, newest)) = self.seen.iter_mut().find(|(seen, _)| **seen == *topic) {
-            *newest = order.max(*newest);
-        } else if self.seen.len() < SEEN_MAX {
-            self.seen.push((topic.into(), order));
-        } else {
-            self.overflowed = true;
+        // A topic that comes again moves to the end.
+        let known = self.seen.iter().position(|(seen, _)| **seen == *topic);
+        let mut newest = order;
+        if let Some(at) = known {
+            self.fresh -= usize::from(at + self.fresh >= self.seen.len());
+            newest = self.seen.remove(at).map_or(order, |(_, before)| before.max(order));
         }
+        if self.seen.len() == SEEN_MAX {
+            if self.fresh == SEEN_MAX {
+                self.overflowed = true;
+                return;
+            }
+            self.seen.pop_front();
+        }
+        self.seen.push_back((topic.into(), newest));
+        self.fresh += usize::from(self.asked);
     }
 
     /// Whether this message of an answer is to be delivered.
@@ -77,7 +91,7 @@ impl Scan {
     /// The end of an answer; `next` is where to go on at that core. Returns whether there is more to ask for.
     pub fn end(&mut self, next: Option<Cursor>) -> bool {
         self.asked = false;
-        self.seen = Vec::new();
+        self.fresh = 0;
         if std::mem::take(&mut self.overflowed) {
             return true;
         }
@@ -113,18 +127,28 @@ mod tests {
             assert_eq!(scan.admits(topic, order), passes, "{topic} {order}");
         }
         assert!(scan.end(None), "the other core");
+        scan.saw("a/3", 7);
         scan.asked = true;
-        assert!(scan.admits("a/1", 4), "asked for after it was live");
+        // Asked for after they were live: the same messages, or newer ones.
+        assert!(!scan.admits("a/1", 5) && !scan.admits("a/3", 7));
+        assert!(scan.admits("a/1", 8) && scan.admits("a/3", 8));
         assert!(!scan.end(None));
     }
 
     #[test]
-    fn nothing_is_remembered_while_no_answer_is_awaited() {
+    fn what_was_seen_while_an_answer_is_awaited_is_not_forgotten_for_more() {
         let mut scan = scan();
         scan.asked = false;
-        scan.saw("a/1", 5);
+        (0..SEEN_MAX).for_each(|topic| scan.saw(&format!("a/{topic}"), 1));
         scan.asked = true;
-        assert!(scan.admits("a/1", 4));
+        scan.saw("a/0", 2);
+        (0..SEEN_MAX - 1).for_each(|topic| scan.saw(&format!("a/new {topic}"), 3));
+        assert!(!scan.overflowed && scan.seen.len() == SEEN_MAX && scan.fresh == SEEN_MAX);
+        assert!(!scan.admits("a/0", 2) && scan.admits("a/1", 1));
+        scan.saw("a/0", 4);
+        assert!(!scan.overflowed && scan.fresh == SEEN_MAX);
+        scan.saw("a/one more", 5);
+        assert!(scan.overflowed);
     }
 
     #[test]

@@ -118,12 +118,9 @@ impl Core {
     /// Gives the message to one member of each group among its targets, and takes these off them.
     #[cold]
     pub(super) fn deliver_to_groups(&mut self, message: &Message<'_>, targets: &mut Vec<Target>) {
-        let first = targets.iter().position(|target| target.session & GROUP_BIT != 0);
-        let Some(first) = first else { return };
-        for at in first..targets.len() {
-            let number = targets[at].session;
-            if number & GROUP_BIT != 0 {
-                self.dispatch(number & !GROUP_BIT, message, None);
+        for target in &*targets {
+            if target.session & GROUP_BIT != 0 {
+                self.dispatch(target.session & !GROUP_BIT, message, None);
             }
         }
         targets.retain(|target| target.session & GROUP_BIT == 0);

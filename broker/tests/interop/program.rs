@@ -1,7 +1,7 @@
 //! A client program: what it needs is fetched into the target directory, then it runs against a broker of its own and
 //! must report each scenario as passed.
 
-use crate::scenarios::{NOT_YET, Version, names};
+use crate::scenarios::{Version, names};
 use crate::support::{Broker, left_out};
 use crate::tool::Tool;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -80,7 +80,7 @@ pub fn fetched(name: &str, manifests: &[&str], fetch: impl Fn(&Path) -> Vec<Comm
 
 /// The broker that a program runs against.
 pub struct Target {
-    own: Option<Broker>,
+    _own: Option<Broker>,
     address: String,
 }
 
@@ -88,10 +88,10 @@ impl Target {
     /// A broker of our own, or the one that the environment names.
     pub fn start() -> Target {
         match std::env::var(OTHER_BROKER) {
-            Ok(address) => Target { own: None, address },
+            Ok(address) => Target { _own: None, address },
             Err(_) => {
                 let broker = Broker::start(&[]);
-                Target { address: broker.address().to_string(), own: Some(broker) }
+                Target { address: broker.address().to_string(), _own: Some(broker) }
             }
         }
     }
@@ -101,13 +101,9 @@ impl Target {
         &self.address
     }
 
-    fn not_yet(&self) -> &'static [&'static str] {
-        if self.own.is_some() { NOT_YET } else { &[] }
-    }
-
     /// The scenarios that a library must pass here. `cannot`: those that it has no way to do.
     pub fn scenarios(&self, versions: &[Version], cannot: &[&str]) -> Vec<String> {
-        names(versions, &[cannot, self.not_yet()].concat())
+        names(versions, cannot)
     }
 }
 
@@ -142,7 +138,7 @@ fn missing<'a>(from: &'a [String], other: &'a [String]) -> impl Iterator<Item = 
 /// Runs a program against a broker; all scenarios must pass. `cannot`: those that the library has no way to do.
 pub fn run(mut command: Command, versions: &[Version], cannot: &[&str]) {
     let target = Target::start();
-    command.arg(target.address()).args(target.not_yet().iter().map(|name| format!("-{name}")));
+    command.arg(target.address());
     let program = Tool::start(command);
     let deadline = Instant::now() + PATIENCE;
     let mut run = Run::default();

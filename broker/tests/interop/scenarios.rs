@@ -30,9 +30,6 @@ const SCENARIOS: &[(&str, Version)] = &[
     ("no_local", Version::V5),
 ];
 
-/// What the broker does not do yet. Other brokers do not run under this list.
-pub const NOT_YET: &[&str] = &["shared"];
-
 /// A version of MQTT as the programs name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
