@@ -17,6 +17,8 @@ mod net;
 
 mod memory;
 
+mod sys;
+
 mod worker;
 
 #[cfg(feature = "replay")]

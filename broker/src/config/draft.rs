@@ -15,7 +15,7 @@ use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
 use super::suggest;
 use super::table::{Field, Preset, SETTINGS, Setting, Table};
-use super::types::{Bridge, Config, Limits, Log, Node, Overlap, Protocol, QueueFull, Versions};
+use super::types::{Bridge, Config, Limits, Log, Node, Overlap, Protocol, QueueFull, Sys, Versions};
 use super::value::Raw;
 
 mod finish;
@@ -319,5 +319,6 @@ fn blank() -> Config {
             held_bytes: 0,
             write_timeout: Duration::ZERO,
         },
+        sys: Sys { interval: Duration::ZERO },
     }
 }

@@ -26,7 +26,9 @@ mod file;
 
 pub use annotated::{annotated, keys};
 pub use draft::{Origin, Problem};
-pub use types::{Bridge, Config, Hook, Limits, Listener, Log, Node, Overlap, Protocol, QueueFull, Versions};
+pub use types::{
+    Bridge, Config, Hook, Limits, Listener, Log, Node, Overlap, Protocol, QueueFull, Sys, Versions,
+};
 
 use draft::Draft;
 use table::Table;

@@ -29,6 +29,8 @@ pub enum Table {
     Log,
     /// `[limits]`
     Limits,
+    /// `[sys]`
+    Sys,
 }
 
 /// What a key has when nobody sets it.
@@ -88,8 +90,16 @@ pub const DEFAULT_HOOKS: &[Example] = &[
 
 impl Table {
     /// All, in the order of the annotated file.
-    pub const ALL: [Table; 7] =
-        [Table::Node, Table::Listener, Table::Bridge, Table::Kafka, Table::Hook, Table::Log, Table::Limits];
+    pub const ALL: [Table; 8] = [
+        Table::Node,
+        Table::Listener,
+        Table::Bridge,
+        Table::Kafka,
+        Table::Hook,
+        Table::Log,
+        Table::Limits,
+        Table::Sys,
+    ];
 
     /// The name in brackets, without NAME.
     pub const fn name(self) -> &'static str {
@@ -101,6 +111,7 @@ impl Table {
             Table::Hook => "hook",
             Table::Log => "log",
             Table::Limits => "limits",
+            Table::Sys => "sys",
         }
     }
 
@@ -129,6 +140,7 @@ impl Table {
                 "The durable log in the data directory: records wait there for Kafka, and are read by `consume`."
             }
             Table::Limits => "What one client, and all clients together, may take. Everything has a limit.",
+            Table::Sys => "What the broker publishes about itself, on topics under $SYS/broker/.",
         }
     }
 

@@ -32,6 +32,15 @@ pub struct Config {
     pub log: Log,
     /// `[limits]`: what one client and all clients together may take.
     pub limits: Limits,
+    /// `[sys]`: what the broker publishes about itself.
+    pub sys: Sys,
+}
+
+/// What the broker publishes about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sys {
+    /// Between two publications; zero for none.
+    pub interval: Duration,
 }
 
 /// This process.

@@ -24,6 +24,8 @@ impl Core {
                     self.publish_parked_wills();
                 }
                 Control::Ask(ask) => self.take_ask(ask),
+                Control::Count(asker) => self.tell_count(asker),
+                Control::Counted(counters) => self.take_count(&counters),
                 Control::Stop(step) => self.stop(step),
             }
         }

@@ -85,6 +85,7 @@ impl Core {
         let got = read_once(connection, &mut buffer[..space]);
         if let Got::Bytes(len) = got {
             let bytes = &buffer[..len];
+            self.counters.bytes_received += len as u64;
             if connection.phase != Phase::Closing {
                 connection.read_ms = self.now.mono_ms;
             }
@@ -202,7 +203,10 @@ impl Core {
                 Err(error) => self.illegal(index, error),
             };
             match next {
-                Next::Go => used += header.total_len(),
+                Next::Go => {
+                    used += header.total_len();
+                    self.counters.packets_received += 1;
+                }
                 Next::Hold | Next::Gone => return (used, next),
             }
         }
@@ -324,6 +328,7 @@ impl Core {
                 _ => false,
             };
             if done {
+                self.counters.packets_received += 1;
                 input.drain(at..end);
             } else {
                 at = end;

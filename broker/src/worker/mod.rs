@@ -27,6 +27,7 @@ mod seen;
 mod sessions;
 mod slots;
 mod subscribe;
+mod sys;
 mod timer;
 mod turn;
 
@@ -38,6 +39,7 @@ pub mod sim;
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
 pub use retain::RetainedTotals;
+pub use sys::Asker;
 pub use turn::WAKER;
 
 use crate::config::Limits;
@@ -92,6 +94,8 @@ pub struct Shared {
     pub response_information: Option<String>,
     /// Retained messages of all cores.
     pub retained: RetainedTotals,
+    /// Between two publications of `$SYS`, milliseconds; 0 for none.
+    pub sys_interval_ms: u64,
     /// Sessions, those of clients that are away included.
     pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
@@ -185,7 +189,12 @@ struct Budget {
 }
 
 /// Output buffers that no connection has at present.
-type Outputs = Vec<Box<Output>>;
+#[derive(Default)]
+struct Outputs {
+    free: Vec<Box<Output>>,
+    /// Packets that were appended to any of them.
+    packets: u64,
+}
 
 /// One core.
 pub struct Core {
@@ -205,6 +214,8 @@ pub struct Core {
     hooks: Hooks,
     /// The retained messages that this core keeps.
     keeper: retain::Keeper,
+    /// What core 0 tells of the broker.
+    sys: sys::Sys,
     /// Wills that wait until the core that keeps them has room.
     parked_wills: VecDeque<ParkedWill>,
     /// Numbers walks through retained messages.
@@ -280,13 +291,14 @@ impl Core {
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
             keeper: retain::Keeper::default(),
+            sys: sys::Sys::default(),
             parked_wills: VecDeque::new(),
             scans: 0,
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),
             session_timers: Wheel::new(0),
-            outputs: Vec::new(),
+            outputs: Outputs::default(),
             dirty: Vec::new(),
             ready: VecDeque::new(),
             held: Vec::new(),
@@ -307,7 +319,7 @@ impl Core {
 
     /// What this core has done.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { packets_sent: self.outputs.packets, ..self.counters }
     }
 
     /// Splitmix64: for names that need not be secret, only different.
@@ -319,7 +331,8 @@ impl Core {
         z ^ (z >> 31)
     }
 
-    /// The buffer in which a connection's bytes wait to be written; the connection will be written this turn.
+    /// The buffer in which a connection's bytes wait to be written, for one more packet; the connection will be written
+    /// this turn.
     #[inline]
     fn output<'a>(
         connection: &'a mut Connection,
@@ -331,7 +344,8 @@ impl Core {
             connection.dirty = true;
             dirty.push(index);
         }
-        connection.output.get_or_insert_with(|| pool.pop().unwrap_or_default())
+        pool.packets += 1;
+        connection.output.get_or_insert_with(|| pool.free.pop().unwrap_or_default())
     }
 
     /// Takes back the buffer of a connection that has nothing (more) to write.
@@ -339,9 +353,9 @@ impl Core {
     fn take_back(connection: &mut Connection, pool: &mut Outputs) {
         if let Some(mut output) = connection.output.take()
             && output.recycle()
-            && pool.len() < POOLED_OUTPUTS
+            && pool.free.len() < POOLED_OUTPUTS
         {
-            pool.push(output);
+            pool.free.push(output);
         }
     }
 

@@ -7,6 +7,7 @@ use super::{Core, Next, ParkedWill, SlotId};
 use crate::delivery::{Message, Purpose, Stored};
 use crate::hook::{Hooks, Room, Verdict, Who};
 use crate::session::Arrival;
+use crate::sys::RESERVED;
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
 };
@@ -17,9 +18,6 @@ use millrace_router::CoreSet;
 pub(super) const PUBREC_BIT: u32 = 1 << 31;
 /// Fan-outs that may wait before publishers do.
 const FAN_OUTS: usize = 64;
-
-/// Topics under this are the broker's own.
-const RESERVED: &str = "$SYS/";
 
 /// How a PUBLISH goes on.
 enum Way {
@@ -207,6 +205,7 @@ impl Core {
         }
         // Committed from here on: nothing below may fail.
         self.counters.published += 1;
+        self.counters.published_bytes += publish.payload.len() as u64;
         let token = self.ack_token(session_id, publish.qos);
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
         let waiting = self.hooks.append(taken, self.now, session.who(), event, token);
@@ -244,7 +243,7 @@ impl Core {
     }
 
     /// Whether all cores that want the message can take it.
-    fn has_room(&self, cores: CoreSet) -> bool {
+    pub(super) fn has_room(&self, cores: CoreSet) -> bool {
         if self.fan_outs.len() >= FAN_OUTS {
             return false;
         }
@@ -353,8 +352,9 @@ impl Core {
                     }
                 }
             }
-            self.counters.published += 1;
             let Message { topic, payload, qos, .. } = message;
+            self.counters.published += 1;
+            self.counters.published_bytes += payload.len() as u64;
             let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
             let taken = Hooks::publish(message.verdict);
             let who = Who { client_id: &client_id, username: username.as_deref().unwrap_or_default() };

@@ -108,6 +108,7 @@ impl Core {
         let subscribed = self.subscriptions.subscribe(text, id.index, options);
         if subscribed.replaced.is_none() {
             session.filters.add(subscribed.id);
+            self.counters.subscribed += 1;
         }
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
@@ -156,6 +157,7 @@ impl Core {
         let Some(removed) = self.subscriptions.unsubscribe(text, id.index) else {
             return ReasonCode::NoSubscriptionExisted;
         };
+        self.counters.unsubscribed += 1;
         if removed.last {
             self.shared.routes.remove(text, self.me);
         }
@@ -170,6 +172,7 @@ impl Core {
     pub(super) fn drop_subscription(&mut self, filter: FilterId, position: u32) {
         let text = self.subscriptions.filter(filter).map(str::to_owned);
         let removed = self.subscriptions.unsubscribe_id(filter, position);
+        self.counters.unsubscribed += u64::from(removed.is_some());
         if let (Some(text), Some(true)) = (text, removed.map(|removed| removed.last)) {
             self.shared.routes.remove(&text, self.me);
         }

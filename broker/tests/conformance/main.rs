@@ -17,6 +17,7 @@ mod publish;
 mod retained;
 mod sessions;
 mod subscribe;
+mod sys;
 mod vectors;
 mod volume;
 mod wills;

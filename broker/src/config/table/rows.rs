@@ -584,4 +584,12 @@ pub static SETTINGS: &[Setting] = &[
         text: "Time after which a client that takes none of the data waiting for it is closed.",
         field: Field::Draft(|d| Slot::Time(&mut d.config.limits.write_timeout)),
     },
+    Setting {
+        table: Table::Sys,
+        key: "interval",
+        kind: Kind::Time { min: Duration::ZERO, max: Duration::from_secs(DAY) },
+        preset: Preset::Value("10s"),
+        text: "How often the figures that have changed are published, retained; 0s for never.",
+        field: Field::Draft(|d| Slot::Time(&mut d.config.sys.interval)),
+    },
 ];

@@ -82,6 +82,7 @@ fn defaults() {
             write_timeout: Duration::from_secs(60),
         }
     );
+    assert_eq!(config.sys.interval, Duration::from_secs(10));
 }
 
 /// A path for `--set`, for named tables that of the default one.
