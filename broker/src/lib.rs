@@ -19,6 +19,8 @@ mod memory;
 
 mod sys;
 
+mod rewrite;
+
 mod worker;
 
 #[cfg(feature = "replay")]

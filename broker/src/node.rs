@@ -163,6 +163,7 @@ impl Node {
             server_reference: config.node.server_reference.clone(),
             response_information: config.node.response_information.clone(),
             retained: RetainedTotals::default(),
+            modules: config.modules.clone(),
             sys_interval_ms: config.sys.interval.as_millis() as u64,
             sessions: AtomicUsize::new(0),
             home_key: home_key(&config.node.data)?,

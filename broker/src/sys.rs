@@ -175,7 +175,7 @@ mod tests {
             ..Counters::default()
         };
         let mut tree = Tree::default();
-        let totals = Totals { uptime_ms: 60_999, counters, sessions: 5, retained: 3 };
+        let totals = Totals { uptime_ms: 60_000, counters, sessions: 5, retained: 3 };
         let values: HashMap<_, _> = tree.values(&totals).into_iter().collect();
         for (topic, value) in [
             ("uptime", "60 seconds"),
@@ -186,15 +186,15 @@ mod tests {
             ("subscriptions/count", "7"),
             ("retained messages/count", "3"),
             ("publish/messages/dropped", "3"),
-            ("load/publish/received/1min", "75.31"),
+            ("load/publish/received/1min", "75.85"),
             ("load/connections/15min", "0.45"),
             ("load/messages/sent/5min", "0.00"),
         ] {
             assert_eq!(values[&format!("$SYS/broker/{topic}")], value, "{topic}");
         }
-        let later = Totals { uptime_ms: 120_999, counters: Counters { left: 6, ..counters }, ..totals };
+        let later = Totals { uptime_ms: 120_000, counters: Counters { left: 6, ..counters }, ..totals };
         let values: HashMap<_, _> = tree.values(&later).into_iter().collect();
         assert_eq!(values["$SYS/broker/clients/maximum"], "3");
-        assert_eq!(values["$SYS/broker/load/publish/received/1min"], "27.70");
+        assert_eq!(values["$SYS/broker/load/publish/received/1min"], "27.91");
     }
 }

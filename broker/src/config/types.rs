@@ -13,6 +13,7 @@ use std::time::Duration;
 use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
+use super::modules::{Modules, Sys};
 use super::table;
 
 /// All settings, checked and complete.
@@ -34,13 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[sys]`: what the broker publishes about itself.
     pub sys: Sys,
-}
-
-/// What the broker publishes about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sys {
-    /// Between two publications; zero for none.
-    pub interval: Duration,
+    /// `[delayed]`, `[rewrite.NAME]`, `[subscribe.NAME]`: what may be done to messages and subscriptions.
+    pub modules: Modules,
 }
 
 /// This process.

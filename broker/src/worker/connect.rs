@@ -277,6 +277,9 @@ impl Core {
             properties: acknowledgement.as_properties(),
         };
         let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
+        if next == Next::Go && present.is_none() {
+            self.subscribe_from_the_start(position);
+        }
         if next == Next::Go && present.is_some() {
             self.pump(index);
             self.ask(position);

@@ -55,6 +55,12 @@ pub struct Counters {
     pub bytes_received: u64,
     /// Bytes written to sockets.
     pub bytes_sent: u64,
+    /// Messages that were not taken to be published later: there were as many as there may be.
+    pub delayed_refused: u64,
+    /// Topics and filters that stayed as they were, because a rule made none that is allowed of them.
+    pub not_rewritten: u64,
+    /// Automatic subscriptions that were not made, because their client could not have made them.
+    pub not_subscribed: u64,
 }
 
 impl Counters {
@@ -67,6 +73,9 @@ impl Counters {
             ("messages dropped that were larger than their receiver takes", self.dropped_too_large),
             ("messages that expired before their receiver took them", self.dropped_expired),
             ("messages not retained at max_retained_messages or max_retained_bytes", self.retained_refused),
+            ("delayed messages refused at max_messages or max_bytes", self.delayed_refused),
+            ("topics and filters not rewritten, which would not have been allowed", self.not_rewritten),
+            ("automatic subscriptions not made", self.not_subscribed),
             ("messages refused at max_record_bytes", self.refused_too_large),
             ("records left out at max_record_bytes", self.records_too_large),
         ];
@@ -117,6 +126,9 @@ impl Counters {
             packets_sent,
             bytes_received,
             bytes_sent,
+            delayed_refused,
+            not_rewritten,
+            not_subscribed,
         } = other;
         self.accepted += accepted;
         self.turned_away += turned_away;
@@ -144,5 +156,8 @@ impl Counters {
         self.packets_sent += packets_sent;
         self.bytes_received += bytes_received;
         self.bytes_sent += bytes_sent;
+        self.delayed_refused += delayed_refused;
+        self.not_rewritten += not_rewritten;
+        self.not_subscribed += not_subscribed;
     }
 }

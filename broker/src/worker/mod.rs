@@ -15,10 +15,12 @@ mod close;
 mod connect;
 mod control;
 mod counters;
+mod delayed;
 mod deliver;
 mod flush;
 mod input;
 mod mailbox;
+mod modules;
 mod outbox;
 mod publish;
 mod retain;
@@ -42,7 +44,7 @@ pub use retain::RetainedTotals;
 pub use sys::Asker;
 pub use turn::WAKER;
 
-use crate::config::Limits;
+use crate::config::{Limits, Modules};
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
@@ -94,6 +96,8 @@ pub struct Shared {
     pub response_information: Option<String>,
     /// Retained messages of all cores.
     pub retained: RetainedTotals,
+    /// What may be done to messages and subscriptions of clients.
+    pub modules: Modules,
     /// Between two publications of `$SYS`, milliseconds; 0 for none.
     pub sys_interval_ms: u64,
     /// Sessions, those of clients that are away included.
@@ -157,7 +161,7 @@ struct FanOut {
     next: usize,
 }
 
-/// A will that could not be published yet.
+/// A will that could not be published yet, or a message that is published later.
 struct ParkedWill {
     client_id: Box<str>,
     username: Option<Box<str>>,
@@ -214,6 +218,8 @@ pub struct Core {
     hooks: Hooks,
     /// The retained messages that this core keeps.
     keeper: retain::Keeper,
+    /// Messages that are published later.
+    delayed: delayed::Delayed,
     /// What core 0 tells of the broker.
     sys: sys::Sys,
     /// Wills that wait until the core that keeps them has room.
@@ -291,6 +297,7 @@ impl Core {
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
             keeper: retain::Keeper::default(),
+            delayed: delayed::Delayed::default(),
             sys: sys::Sys::default(),
             parked_wills: VecDeque::new(),
             scans: 0,

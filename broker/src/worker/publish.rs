@@ -25,6 +25,8 @@ enum Way {
     Route,
     /// Answer it with this and route nothing.
     Answer(ReasonCode),
+    /// Publish it later.
+    Delay,
     /// Send its PUBREC again.
     Again,
     /// Neither answer nor route: its answer is under way.
@@ -37,7 +39,7 @@ impl Core {
         if publish.properties.contains(PropertyId::TopicAlias) {
             return self.publish_by_alias(index, publish);
         }
-        self.publish_plain(index, publish)
+        self.publish_as_sent(index, publish)
     }
 
     /// With a topic alias: as if it had come with the topic that the alias stands for (5.0, 3.3.2.3.4).
@@ -60,13 +62,13 @@ impl Core {
         let mut list = PropertyBuf::new();
         list.push_where(publish.properties, |id| id != PropertyId::TopicAlias);
         let plain = Publish { topic: &topic, properties: list.as_properties(), ..*publish };
-        let next = self.publish_plain(index, &plain);
+        let next = self.publish_as_sent(index, &plain);
         self.scratch.topic = topic;
         next
     }
 
     #[inline]
-    fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
+    pub(super) fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
         let Some(session_id) = self.session_id(index) else { return Next::Gone };
         if let Err(error) = self.permitted(publish) {
             return self.illegal(index, error);
@@ -85,6 +87,7 @@ impl Core {
                 self.answer(index, session_id, publish, 0, reason);
                 Next::Go
             }
+            Way::Delay => self.delay(index, session_id, publish),
             Way::Route => self.admit(index, session_id, publish),
         }
     }
@@ -154,6 +157,9 @@ impl Core {
             let refusal =
                 if session.version == Version::V5 { ReasonCode::NotAuthorized } else { ReasonCode::Success };
             return Ok(Way::Answer(refusal));
+        }
+        if self.is_delayed(publish.topic) {
+            return Ok(Way::Delay);
         }
         Ok(Way::Route)
     }
@@ -270,7 +276,7 @@ impl Core {
     }
 
     /// Owes, or at once sends, the acknowledgement of a QoS 1 or 2 message.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         index: u32,
         session: SlotId,
@@ -324,6 +330,10 @@ impl Core {
         if will.topic().starts_with(RESERVED) {
             return;
         }
+        let will = match self.will_topic(who, will.topic()) {
+            Some(topic) => Stored::new(&Message { topic: &topic, ..will.message() }, 0),
+            None => will,
+        };
         let parked = ParkedWill {
             client_id: who.client_id.into(),
             username: (!who.username.is_empty()).then(|| who.username.into()),

@@ -104,6 +104,7 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
         server_reference: None,
         response_information: None,
         retained: RetainedTotals::default(),
+        modules: Default::default(),
         sys_interval_ms: 0,
         sessions: AtomicUsize::new(0),
         home_key: [7; 16],

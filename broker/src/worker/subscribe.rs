@@ -52,7 +52,10 @@ impl Core {
         let codes: Vec<u8> = subscribe
             .filters
             .iter()
-            .map(|(text, options)| self.grant(id, version, text, options, subscription_id))
+            .map(|(text, options)| {
+                let text = self.meant_filter(id, text);
+                self.grant(id, version, &text, options, subscription_id)
+            })
             .collect();
         let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
         self.answer_or_close(index, version, &Packet::SubAck(answer))
@@ -71,7 +74,7 @@ impl Core {
     }
 
     /// Subscribes to one filter; the code for the SUBACK.
-    fn grant(
+    pub(super) fn grant(
         &mut self,
         id: SlotId,
         version: Version,
@@ -147,7 +150,14 @@ impl Core {
         if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
-        let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
+        let codes: Vec<u8> = unsubscribe
+            .filters
+            .iter()
+            .map(|text| {
+                let text = self.meant_filter(id, text);
+                self.revoke(id, &text) as u8
+            })
+            .collect();
         let answer =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Default::default(), codes: &codes };
         self.answer_or_close(index, version, &Packet::UnsubAck(answer))
