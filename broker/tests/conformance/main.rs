@@ -11,6 +11,7 @@ mod aliases;
 mod connect;
 mod flow;
 mod limits;
+mod modules;
 mod ordering;
 mod overlap;
 mod publish;
