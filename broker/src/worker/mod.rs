@@ -4,6 +4,7 @@
 //! `accept` takes connections, `input` cuts their bytes into packets, `connect`, `publish`, `acknowledge` and
 //! `subscribe` carry packets out, `deliver` brings messages to sessions, `flush` writes, `close` ends a connection,
 //! `sessions` goes on where a connection has ended and another begins, `control` answers other cores and the log. `turn` is the loop itself.
+//! `sys`, `delayed` and `modules` are features of their own, off the path of a message.
 //!
 //! What a core may never do: wait for another core, a disk or Kafka; keep a slice of the read buffer past the turn;
 //! do work without a budget.

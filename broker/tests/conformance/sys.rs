@@ -62,6 +62,20 @@ fn off() {
     run_all(&["sys.interval=0s"], OFF);
 }
 
+/// Where nothing is retained, all values come each time.
+const NOT_RETAINED: &[Case] = &[(
+    "each_time",
+    r#"a connect 5
+    a sub $SYS/broker/clients/expired 0
+    a < 30 { "$SYS/broker/clients/expired" {} '0' }
+    a < 30 { "$SYS/broker/clients/expired" {} '0' }"#,
+)];
+
+#[test]
+fn not_retained() {
+    run_all(&["sys.interval=100ms", "limits.retain_available=false"], NOT_RETAINED);
+}
+
 /// The broker's own take no place from those of clients.
 const AT_THE_LIMIT: &[Case] = &[(
     "max_retained_messages_is_for_clients",
@@ -83,7 +97,7 @@ fn at_the_limit() {
 }
 
 /// What `millrace status` answers.
-fn status(broker: &Broker) -> serde_json::Value {
+pub fn status(broker: &Broker) -> serde_json::Value {
     let mut command = millrace();
     let output = command.args(["status", "--json", "--data"]).arg(broker.data()).output().expect("it runs");
     serde_json::from_slice(&output.stdout).expect("JSON")

@@ -659,7 +659,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         table: Table::Subscribe,
         key: "qos",
-        kind: number(0, 2, "level"),
+        kind: number(0, 2, "QoS"),
         preset: Preset::Value("0"),
         text: "Highest QoS of deliveries.",
         field: Field::Subscribe(|s| Slot::Qos(&mut s.qos)),
@@ -683,7 +683,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         table: Table::Subscribe,
         key: "retain_handling",
-        kind: number(0, 2, ""),
+        kind: number(0, 2, "retain handling"),
         preset: Preset::Value("0"),
         text: "Whether retained messages come: 0 and 1, yes; 2, no.",
         field: Field::Subscribe(|s| Slot::U16(&mut s.retain_handling)),
