@@ -143,7 +143,8 @@ mod tests {
     /// Minute by minute: by 63.2 % nearer to the rate after one span, and down again.
     #[test]
     fn averages() {
-        let cases: &[(f64, &[(u64, f64)], f64)] = &[
+        type Step = (u64, f64);
+        let cases: &[(f64, &[Step], f64)] = &[
             (1.0, &[(60, 1.0)], 37.93),
             (1.0, &[(60, 1.0), (60, 1.0)], 51.88),
             (1.0, &[(60, 1.0), (0, 1.0)], 13.95),

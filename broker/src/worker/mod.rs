@@ -194,9 +194,12 @@ struct Budget {
 }
 
 /// Output buffers that no connection has at present.
+type FreeOutputs = Vec<Box<Output>>;
+
+/// They, and what was put into all of them.
 #[derive(Default)]
 struct Outputs {
-    free: Vec<Box<Output>>,
+    free: FreeOutputs,
     /// Packets that were appended to any of them.
     packets: u64,
 }

@@ -67,8 +67,9 @@ impl Draft {
     /// Checks the rules.
     pub(super) fn finish_rewrites(&mut self) {
         for draft in std::mem::take(&mut self.rewrites) {
+            let missing = if draft.filter.is_none() { "filter" } else { "to" };
             let (Some(filter), Some(to)) = (draft.filter, draft.to) else {
-                self.missing(Table::Rewrite, &draft.name, "filter", &draft.origin);
+                self.missing(Table::Rewrite, &draft.name, missing, &draft.origin);
                 continue;
             };
             let wildcards = filter.split('/').filter(|level| matches!(*level, "+" | "#")).count();
