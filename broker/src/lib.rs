@@ -19,6 +19,10 @@ mod net;
 
 mod memory;
 
+mod sys;
+
+mod rewrite;
+
 mod worker;
 
 #[cfg(feature = "replay")]

@@ -6,7 +6,7 @@ use crate::hook::{HookTable, Hooks};
 use crate::memory::Keeper;
 use crate::net;
 use crate::status::{About, Report};
-use crate::worker::{Control, Core, Counters, Mailbox, Parts, RetainedTotals, Shared, Stop, WAKER};
+use crate::worker::{Asker, Control, Core, Counters, Mailbox, Parts, RetainedTotals, Shared, Stop, WAKER};
 use millrace_kafka_sink::log::file::RealFs;
 use millrace_kafka_sink::{Log, LogConfig, LogError, LogStats, Observer, Recovery, Rule, Running, log};
 use millrace_router::Routes;
@@ -17,8 +17,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +30,8 @@ const CORE_DESCRIPTORS: usize = 3;
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a clean stop may wait for Kafka to take what is left.
 const DELIVERY_GRACE: Duration = Duration::from_secs(5);
+/// How long a report waits for the counters of busy cores.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The file with the key that spreads clients over home cores.
 const HOME_KEY: &str = "home.key";
 
@@ -93,13 +95,38 @@ pub struct Reporter {
 impl Reporter {
     /// As they are now.
     pub fn report(&self) -> Report {
+        let counters = self.counters();
+        let sessions = self.shared.sessions.load(Ordering::Relaxed) as u64;
         let about = About {
             node: self.name.to_string(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             now_ms: unix_ms(),
             connections: self.shared.connections.count() as u64,
+            sessions,
+            away: sessions.saturating_sub(counters.clients()),
+            subscriptions: counters.subscriptions(),
+            retained: self.shared.retained.messages.load(Ordering::Relaxed) as u64,
+            published: counters.published,
+            delivered: counters.delivered,
+            dropped: counters.dropped(),
         };
         Report::new(about, &self.stream.stats(), self.stream.status())
+    }
+
+    /// The sum over all cores, asked one by one: without those that are too busy to answer in time.
+    fn counters(&self) -> Counters {
+        let (sender, answers) = mpsc::channel();
+        for mailbox in &self.shared.mailboxes {
+            mailbox.control(Control::Count(Asker::Thread(sender.clone())));
+        }
+        // So that the channel ends with the last answer.
+        drop(sender);
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut sum = Counters::default();
+        while let Ok(counters) = answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            sum.add(&counters);
+        }
+        sum
     }
 }
 
@@ -138,6 +165,8 @@ impl Node {
             retained: RetainedTotals::default(),
             strategy: config.share.strategy,
             congested: AtomicU64::new(0),
+            modules: config.modules.clone(),
+            sys_interval_ms: config.sys.interval.as_millis() as u64,
             sessions: AtomicUsize::new(0),
             home_key: home_key(&config.node.data)?,
             stopped: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use millrace_codec::QoS;
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
+use super::modules::{Modules, Sys};
 use super::suggest;
 use super::table::{Field, Preset, SETTINGS, Setting, Table};
 use super::types::{
@@ -21,6 +22,9 @@ use super::types::{
 use super::value::Raw;
 
 mod finish;
+mod modules;
+
+pub(super) use modules::{RewriteDraft, SubscribeDraft};
 
 /// Where a value comes from: a file and its line, or an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub(super) struct Draft {
     pub(super) node_cores: Option<usize>,
     pub(super) listeners: Vec<ListenerDraft>,
     pub(super) hooks: Vec<HookDraft>,
+    pub(super) rewrites: Vec<RewriteDraft>,
+    pub(super) subscribes: Vec<SubscribeDraft>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -84,6 +90,8 @@ impl Draft {
             node_cores: None,
             listeners: vec![],
             hooks: vec![],
+            rewrites: vec![],
+            subscribes: vec![],
             problems: vec![],
         };
         for table in Table::ALL.into_iter().filter(|table| !table.is_named()) {
@@ -128,6 +136,12 @@ impl Draft {
             Table::Hook => {
                 self.hook(name, origin);
             }
+            Table::Rewrite => {
+                self.rewrite(name, origin);
+            }
+            Table::Subscribe => {
+                self.subscribe(name, origin);
+            }
             _ => {}
         }
         true
@@ -147,6 +161,8 @@ impl Draft {
                 Field::Draft(field) => field(self),
                 Field::Listener(field) => field(self.listener(name, origin)),
                 Field::Hook(field) => field(self.hook(name, origin)),
+                Field::Rewrite(field) => field(self.rewrite(name, origin)),
+                Field::Subscribe(field) => field(self.subscribe(name, origin)),
             };
             slot.fill(value)
         });
@@ -323,5 +339,7 @@ fn blank() -> Config {
             write_timeout: Duration::ZERO,
         },
         share: Share { strategy: Strategy::Random },
+        sys: Sys { interval: Duration::ZERO },
+        modules: Modules::default(),
     }
 }

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+mod modules;
 pub mod table;
 mod types;
 pub mod value;
@@ -26,6 +27,7 @@ mod file;
 
 pub use annotated::{annotated, keys};
 pub use draft::{Origin, Problem};
+pub use modules::{Delayed, Modules, Rewrite, Subscription, Sys};
 pub use types::{
     Bridge, Config, Hook, Limits, Listener, Log, Node, Overlap, Protocol, QueueFull, Share, Strategy,
     Versions,

@@ -4,7 +4,7 @@
 //! [`Config::default`](super::Config) are all made from it. A new setting is one row in [`rows`] and one field in
 //! [`super::types`]. Defaults are written as in `--set` and go through the same checks as a user's values.
 
-use super::draft::{Draft, HookDraft, ListenerDraft};
+use super::draft::{Draft, HookDraft, ListenerDraft, RewriteDraft, SubscribeDraft};
 use super::types::Config;
 use super::value::{Kind, Slot};
 
@@ -31,6 +31,14 @@ pub enum Table {
     Limits,
     /// `[share]`
     Share,
+    /// `[sys]`
+    Sys,
+    /// `[delayed]`
+    Delayed,
+    /// `[rewrite.NAME]`
+    Rewrite,
+    /// `[subscribe.NAME]`
+    Subscribe,
 }
 
 /// What a key has when nobody sets it.
@@ -67,6 +75,8 @@ pub(super) enum Field {
     Draft(fn(&mut Draft) -> Slot<'_>),
     Listener(fn(&mut ListenerDraft) -> Slot<'_>),
     Hook(fn(&mut HookDraft) -> Slot<'_>),
+    Rewrite(fn(&mut RewriteDraft) -> Slot<'_>),
+    Subscribe(fn(&mut SubscribeDraft) -> Slot<'_>),
 }
 
 /// A named table that exists when the files configure none of its kind: its name, and its keys with their
@@ -90,7 +100,7 @@ pub const DEFAULT_HOOKS: &[Example] = &[
 
 impl Table {
     /// All, in the order of the annotated file.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 12] = [
         Table::Node,
         Table::Listener,
         Table::Bridge,
@@ -99,6 +109,10 @@ impl Table {
         Table::Log,
         Table::Limits,
         Table::Share,
+        Table::Sys,
+        Table::Delayed,
+        Table::Rewrite,
+        Table::Subscribe,
     ];
 
     /// The name in brackets, without NAME.
@@ -112,12 +126,16 @@ impl Table {
             Table::Log => "log",
             Table::Limits => "limits",
             Table::Share => "share",
+            Table::Sys => "sys",
+            Table::Delayed => "delayed",
+            Table::Rewrite => "rewrite",
+            Table::Subscribe => "subscribe",
         }
     }
 
     /// Whether there are many, each with a NAME.
     pub const fn is_named(self) -> bool {
-        matches!(self, Table::Listener | Table::Hook)
+        matches!(self, Table::Listener | Table::Hook | Table::Rewrite | Table::Subscribe)
     }
 
     /// What the table is about.
@@ -141,6 +159,18 @@ impl Table {
             }
             Table::Limits => "What one client, and all clients together, may take. Everything has a limit.",
             Table::Share => "Shared subscriptions.",
+            Table::Sys => "What the broker publishes about itself, on topics under $SYS/broker/.",
+            Table::Delayed => {
+                "Messages that are published later: what is published to $delayed/SECONDS/TOPIC goes to TOPIC after so \
+                 many seconds. They wait in memory and are lost when the broker stops. Limits are for one core."
+            }
+            Table::Rewrite => {
+                "Topics and filters of clients that are replaced by others, each rule a table of its own. The first \
+                 rule of the file that matches applies, once; what would become no valid topic or filter stays."
+            }
+            Table::Subscribe => {
+                "Subscriptions that each new session begins with, each a table of its own. The client may unsubscribe."
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use millrace_codec::{QoS, RetainHandling};
 use millrace_kafka_sink::{Compression, Durability, EventKind, KafkaConfig, Start};
 use proptest::prelude::*;
+use proptest::strategy::Strategy;
 
 use super::*;
 
@@ -51,6 +53,42 @@ fn hook(name: &str, on: EventKind, filter: Option<&str>, topic: &str) -> Hook {
     }
 }
 
+/// Rules and subscriptions stand in the order of the file.
+#[test]
+fn modules_of_a_file() {
+    let text = "[rewrite.z]\nfilter = \"a/#\"\nto = \"b/%1\"\n[rewrite.b]\nfilter = \"b\"\nto = \"c\"\n\
+                action = \"subscribe\"\n[subscribe.y]\nfilter = \"d/%c\"\nqos = 2\nno_local = true\n\
+                retain_as_published = true\nretain_handling = 2\n[subscribe.a]\nfilter = \"e\"\n";
+    let modules = toml(text).expect("a configuration").config.modules;
+    let rewrite = |name: &str, publish, filter: &str, to: &str| Rewrite {
+        name: name.to_owned(),
+        publish,
+        subscribe: true,
+        filter: filter.to_owned(),
+        to: to.to_owned(),
+    };
+    assert_eq!(modules.rewrite, [rewrite("z", true, "a/#", "b/%1"), rewrite("b", false, "b", "c")]);
+    let expected = [
+        Subscription {
+            name: "y".to_owned(),
+            filter: "d/%c".to_owned(),
+            qos: QoS::ExactlyOnce,
+            no_local: true,
+            retain_as_published: true,
+            retain_handling: RetainHandling::DoNotSend,
+        },
+        Subscription {
+            name: "a".to_owned(),
+            filter: "e".to_owned(),
+            qos: QoS::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::Send,
+        },
+    ];
+    assert_eq!(modules.subscribe, expected);
+}
+
 /// A file, and all its problems.
 #[test]
 fn problems_of_a_file() {
@@ -97,6 +135,25 @@ fn problems_of_a_file() {
             &["m.toml:2: bridge.enabled: expected true or false, found a date"],
         ),
         ("[node]\nname = { a = 1 }", &["m.toml:2: node.name: expected a string, found a table"]),
+        // Modules.
+        (
+            "[rewrite.a]\nfilter = \"a/+/#\"\nto = \"%3\"",
+            &["m.toml:1: rewrite.a.to: %3 stands for a wildcard that the filter has not"],
+        ),
+        (
+            "[rewrite.a]\nfilter = \"a\"\nto = \"b\"\naction = \"publsh\"",
+            &[
+                "m.toml:4: rewrite.a.action: \"publsh\" is none of publish, subscribe, all; did you mean publish?",
+            ],
+        ),
+        ("[rewrite.a]\nto = \"b\"", &["m.toml:1: rewrite.a.filter is missing"]),
+        ("[rewrite.a]\nfilter = \"b\"", &["m.toml:1: rewrite.a.to is missing"]),
+        ("[subscribe.a]\nqos = 1", &["m.toml:1: subscribe.a.filter is missing"]),
+        (
+            "[subscribe.a]\nfilter = \"a\"\nqos = 3",
+            &["m.toml:3: subscribe.a.qos: 3 is above the maximum of 2"],
+        ),
+        ("[delayed]\nmax_seconds = 0", &["m.toml:2: delayed.max_seconds: 0 is below the minimum of 1"]),
         // Several, in the order of the file.
         (
             "[node]\ncores = 0\n[hook.b]\non = \"message.publish\"\n[hook.a]\ntopic = \"t\"\nx = 1\n[log]\nring_records = 1",

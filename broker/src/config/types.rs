@@ -13,6 +13,7 @@ use std::time::Duration;
 use millrace_codec::{QoS, Version};
 use millrace_kafka_sink::{Durability, EventKind, KafkaConfig};
 
+use super::modules::{Modules, Sys};
 use super::table;
 pub use millrace_router::Strategy;
 
@@ -35,6 +36,10 @@ pub struct Config {
     pub limits: Limits,
     /// `[share]`: shared subscriptions.
     pub share: Share,
+    /// `[sys]`: what the broker publishes about itself.
+    pub sys: Sys,
+    /// `[delayed]`, `[rewrite.NAME]`, `[subscribe.NAME]`: what may be done to messages and subscriptions.
+    pub modules: Modules,
 }
 
 /// This process.

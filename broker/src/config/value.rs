@@ -69,6 +69,8 @@ pub enum Kind {
     Event,
     /// An MQTT topic filter, not shared.
     Filter,
+    /// What a rule rewrites.
+    Action,
     /// A Kafka topic name.
     Stream,
     /// When a publish is acknowledged.
@@ -105,7 +107,7 @@ pub enum Value {
     Number(u64),
     /// Of [`Kind::Time`].
     Time(Duration),
-    /// Of [`Kind::Text`], [`Kind::Path`], [`Kind::Filter`] and [`Kind::Stream`].
+    /// Of [`Kind::Text`], [`Kind::Path`], [`Kind::Filter`], [`Kind::Action`] and [`Kind::Stream`].
     Text(String),
     /// Of [`Kind::Address`].
     Address(SocketAddr),
@@ -188,6 +190,8 @@ pub enum Slot<'a> {
 
 /// From the strictest.
 const DURABILITIES: [&str; 3] = ["kafka", "log", "memory"];
+/// What a rule may rewrite.
+const ACTIONS: [&str; 3] = ["publish", "subscribe", "all"];
 
 impl Kind {
     /// Reads `raw`. The error says what is wrong with the value, without the key's name.
@@ -239,6 +243,7 @@ impl Kind {
             Kind::Strategy => strategy(text(raw, "a string")?),
             Kind::Event => one_of(text(raw, "a string")?, EventKind::ALL.map(|e| e.as_str()), Value::Event),
             Kind::Filter => filter(text(raw, "a topic filter as a string")?),
+            Kind::Action => action(text(raw, "a string")?),
             Kind::Stream => stream(text(raw, "a stream's name as a string")?),
             Kind::Durability => one_of(text(raw, "a string")?, DURABILITIES, Value::Durability),
             Kind::Start => one_of(text(raw, "a string")?, Start::ALL.map(Start::as_str), Value::Start),
@@ -266,6 +271,7 @@ impl Kind {
             Kind::Strategy => format!("one of {}", STRATEGIES.map(|(name, _)| name).join(", ")),
             Kind::Event => format!("one of {}", EventKind::ALL.map(|e| e.as_str()).join(", ")),
             Kind::Filter => "MQTT topic filter, not shared".to_owned(),
+            Kind::Action => format!("one of {}", ACTIONS.join(", ")),
             Kind::Stream => "Kafka topic name: 1 to 249 of a-z A-Z 0-9 . _ -".to_owned(),
             Kind::Durability => format!("one of {}", DURABILITIES.join(", ")),
             Kind::Start => format!("one of {}", Start::ALL.map(Start::as_str).join(", ")),
@@ -440,11 +446,19 @@ fn one_of<T: FromStr, const N: usize>(
 fn filter(text: &str) -> Result<Value, String> {
     match Filter::parse(text) {
         Ok(filter) if filter.share_group().is_some() => {
-            Err(format!("{text:?}: a hook sees every message, so its filter cannot be shared"))
+            Err(format!("{text:?}: this filter takes every message, so it cannot be shared"))
         }
         Ok(_) => Ok(Value::Text(text.to_owned())),
         Err(error) => Err(format!("{text:?} is not a topic filter: {error}")),
     }
+}
+
+fn action(text: &str) -> Result<Value, String> {
+    if ACTIONS.contains(&text) {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let nearest = suggest::did_you_mean(text, ACTIONS);
+    Err(format!("{text:?} is none of {}{nearest}", ACTIONS.join(", ")))
 }
 
 fn stream(text: &str) -> Result<Value, String> {

@@ -6,6 +6,7 @@ mod table;
 
 pub use table::{HookTable, Verdict};
 
+use crate::sys::RESERVED;
 use crate::time::Now;
 use millrace_kafka_sink::{AckToken, Durability, Event, EventData, Producer, Rule, value_len};
 use std::sync::Arc;
@@ -64,8 +65,11 @@ impl Hooks {
         Hooks { table, sets: Sets::default(), producer, node, admitted: None, records: Vec::new() }
     }
 
-    /// Which rules take messages on this topic.
+    /// Which rules take messages on this topic; none takes the broker's own.
     pub fn verdict(&mut self, topic: &str) -> Verdict {
+        if topic.starts_with(RESERVED) {
+            return Verdict::default();
+        }
         self.table.verdict(topic, &mut self.sets)
     }
 

@@ -39,6 +39,20 @@ pub struct About {
     pub now_ms: u64,
     /// Open connections.
     pub connections: u64,
+    /// Sessions, those of clients that are away included.
+    pub sessions: u64,
+    /// Sessions of clients that are away.
+    pub away: u64,
+    /// Subscriptions of all sessions.
+    pub subscriptions: u64,
+    /// Retained messages.
+    pub retained: u64,
+    /// Messages taken from clients since the start.
+    pub published: u64,
+    /// Messages sent to clients.
+    pub delivered: u64,
+    /// Messages for clients that were dropped, for whatever reason.
+    pub dropped: u64,
 }
 
 /// The log, since the start.

@@ -13,13 +13,21 @@ impl Report {
     pub fn page(&self) -> String {
         let (about, log) = (&self.about, &self.log);
         let mut page = format!(
-            "{} (millrace {}, process {}), up {}\n\nconnections  {}\nlog          {} records in {} groups, {}; fdatasync \
+            "{} (millrace {}, process {}), up {}\n\nconnections  {}\nsessions     {}, {} of them away; {} subscriptions\nmessages     {} published, {} \
+             delivered, {} dropped; {} retained\nlog          {} records in {} groups, {}; fdatasync \
              {} / {} / {} µs (median, 99 %, most){}\n",
             about.node,
             self.version,
             self.process,
             seconds(about.uptime_ms),
             about.connections,
+            about.sessions,
+            about.away,
+            about.subscriptions,
+            about.published,
+            about.delivered,
+            about.dropped,
+            about.retained,
             log.records,
             log.groups,
             bytes(log.bytes),
@@ -185,7 +193,19 @@ mod tests {
         Report {
             version: "0.1.0".to_owned(),
             process: 4711,
-            about: About { node: "m@h".to_owned(), uptime_ms: 3_725_500, now_ms: 100_000, connections: 2 },
+            about: About {
+                node: "m@h".to_owned(),
+                uptime_ms: 3_725_500,
+                now_ms: 100_000,
+                connections: 2,
+                sessions: 5,
+                away: 3,
+                subscriptions: 7,
+                retained: 4,
+                published: 20,
+                delivered: 30,
+                dropped: 1,
+            },
             log: Log {
                 records: 10,
                 groups: 4,
@@ -213,6 +233,8 @@ mod tests {
             "m@h (millrace 0.1.0, process 4711), up 1h2m5s\n\
              \n\
              connections  2\n\
+             sessions     5, 3 of them away; 7 subscriptions\n\
+             messages     20 published, 30 delivered, 1 dropped; 4 retained\n\
              log          10 records in 4 groups, 8.0 KiB; fdatasync 1 / 2 / 3 µs (median, 99 %, most)\n\
              kafka        none: records stay in the log\n\
              \n\

@@ -80,6 +80,7 @@ impl Core {
             }
             session.expiry_s = asked.min(self.shared.limits.session_expiry_max);
         }
+        self.counters.packets_received += 1;
         let cause = match disconnect.reason {
             ReasonCode::Success => Cause::Goodbye,
             // Every other reason means that the connection did not end well: the will goes out [MQTT-3.14.4-3].

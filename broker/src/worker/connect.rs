@@ -278,6 +278,9 @@ impl Core {
             properties: acknowledgement.as_properties(),
         };
         let next = self.answer_or_close(index, version, &Packet::ConnAck(accepted));
+        if next == Next::Go && present.is_none() && !self.shared.modules.subscribe.is_empty() {
+            self.subscribe_from_the_start(position);
+        }
         if next == Next::Go && present.is_some() {
             if let Some(id) = self.sessions.id_at(position) {
                 self.be_back(id);

@@ -25,6 +25,8 @@ impl Core {
                 }
                 Control::Ask(ask) => self.take_ask(ask),
                 Control::Share(note) => self.take_share_note(*note),
+                Control::Count(asker) => self.tell_count(asker),
+                Control::Counted(counters) => self.take_count(&counters),
                 Control::Stop(step) => self.stop(step),
             }
         }

@@ -278,6 +278,7 @@ impl Core {
             packet_id = session.flow().outbound.send(qos, retain, subscription_id, stored);
         }
         counters.delivered += 1;
+        counters.delivered_bytes += message.payload.len() as u64;
         let output = Core::output(connection, index, &mut self.dirty, &mut self.outputs);
         let mut alias = Alias::None;
         if version == Version::V5

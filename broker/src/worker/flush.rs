@@ -30,6 +30,7 @@ impl Core {
         let before = output.len();
         match output.write_to(&mut connection.transport) {
             Ok(true) => {
+                self.counters.bytes_sent += before as u64;
                 connection.blocked_ms = u64::MAX;
                 Core::take_back(connection, &mut self.outputs);
                 match connection.phase {
@@ -45,6 +46,7 @@ impl Core {
             }
             Ok(false) => {
                 crate::seam::mark(crate::seam::Branch::ShortWrite);
+                self.counters.bytes_sent += (before - output.len()) as u64;
                 // An event comes when there is space again. The time-out counts from the last progress.
                 if connection.blocked_ms == u64::MAX || output.len() < before {
                     connection.blocked_ms = now;

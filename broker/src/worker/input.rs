@@ -86,6 +86,7 @@ impl Core {
         let got = read_once(connection, &mut buffer[..space]);
         if let Got::Bytes(len) = got {
             let bytes = &buffer[..len];
+            self.counters.bytes_received += len as u64;
             if connection.phase != Phase::Closing {
                 connection.read_ms = self.now.mono_ms;
             }
@@ -210,7 +211,10 @@ impl Core {
                 Err(error) => self.illegal(index, error),
             };
             match next {
-                Next::Go => used += header.total_len(),
+                Next::Go => {
+                    used += header.total_len();
+                    self.counters.packets_received += 1;
+                }
                 Next::Hold | Next::Gone => return (used, next),
             }
         }
@@ -337,6 +341,7 @@ impl Core {
                 _ => false,
             };
             if done {
+                self.counters.packets_received += 1;
                 input.drain(at..end);
                 if let Some(packet_id) = released {
                     at -= drop_repetitions(&mut input, at, version, packet_id);

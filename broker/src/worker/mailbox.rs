@@ -2,6 +2,8 @@
 //! it speaks of. All cross-core effects of the broker go through this file (and the routes); the order of its atomic
 //! operations is what keeps a wake-up from being lost.
 
+use super::Counters;
+use super::sys::Asker;
 use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
@@ -105,6 +107,10 @@ pub enum Control {
     Ask(Box<Ask>),
     /// Something about a member of a shared subscription.
     Share(Box<ShareNote>),
+    /// Somebody wants to know what this core has done.
+    Count(Asker),
+    /// What another core has done.
+    Counted(Box<Counters>),
     /// A step of the clean stop.
     Stop(Stop),
 }

@@ -4,6 +4,7 @@
 //! `accept` takes connections, `input` cuts their bytes into packets, `connect`, `publish`, `acknowledge` and
 //! `subscribe` carry packets out, `deliver` brings messages to sessions, `flush` writes, `close` ends a connection,
 //! `sessions` goes on where a connection has ended and another begins, `control` answers other cores and the log. `turn` is the loop itself.
+//! `sys`, `delayed` and `modules` are features of their own, off the path of a message.
 //!
 //! What a core may never do: wait for another core, a disk or Kafka; keep a slice of the read buffer past the turn;
 //! do work without a budget.
@@ -15,11 +16,13 @@ mod close;
 mod connect;
 mod control;
 mod counters;
+mod delayed;
 mod deliver;
 mod flush;
 mod input;
 mod mailbox;
 mod member;
+mod modules;
 mod outbox;
 mod publish;
 mod retain;
@@ -29,6 +32,7 @@ mod sessions;
 mod share;
 mod slots;
 mod subscribe;
+mod sys;
 mod timer;
 mod turn;
 
@@ -42,9 +46,10 @@ pub mod simulation;
 pub use counters::Counters;
 pub use mailbox::{Control, Mailbox, Stop};
 pub use retain::RetainedTotals;
+pub use sys::Asker;
 pub use turn::WAKER;
 
-use crate::config::{Limits, Strategy};
+use crate::config::{Limits, Modules, Strategy};
 use crate::connection::{Connection, Output};
 use crate::delivery::{Frames, Stored};
 use crate::hook::Hooks;
@@ -100,6 +105,10 @@ pub struct Shared {
     pub strategy: Strategy,
     /// Cores, one bit each, that have messages waiting for others and keep groups, which could make more of them.
     pub congested: AtomicU64,
+    /// What may be done to messages and subscriptions of clients.
+    pub modules: Modules,
+    /// Between two publications of `$SYS`, milliseconds; 0 for none.
+    pub sys_interval_ms: u64,
     /// Sessions, those of clients that are away included.
     pub sessions: AtomicUsize,
     /// Key of the hash that finds a client's home; kept in the data directory.
@@ -161,7 +170,7 @@ struct FanOut {
     next: usize,
 }
 
-/// A will that could not be published yet.
+/// A will that could not be published yet, or a message that is published later.
 struct ParkedWill {
     client_id: Box<str>,
     username: Option<Box<str>>,
@@ -193,7 +202,15 @@ struct Budget {
 }
 
 /// Output buffers that no connection has at present.
-type Outputs = Vec<Box<Output>>;
+type FreeOutputs = Vec<Box<Output>>;
+
+/// They, and what was put into all of them.
+#[derive(Default)]
+struct Outputs {
+    free: FreeOutputs,
+    /// Packets that were appended to any of them.
+    packets: u64,
+}
 
 /// One core.
 pub struct Core {
@@ -213,6 +230,10 @@ pub struct Core {
     hooks: Hooks,
     /// The retained messages that this core keeps.
     keeper: retain::Keeper,
+    /// Messages that are published later.
+    delayed: delayed::Delayed,
+    /// What core 0 tells of the broker.
+    sys: sys::Sys,
     /// Wills that wait until the core that keeps them has room.
     parked_wills: VecDeque<ParkedWill>,
     /// Numbers walks through retained messages, and memberships of shared subscriptions.
@@ -292,6 +313,8 @@ impl Core {
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
             keeper: retain::Keeper::default(),
+            delayed: delayed::Delayed::default(),
+            sys: sys::Sys::default(),
             parked_wills: VecDeque::new(),
             scans: 0,
             groups: share::Groups::default(),
@@ -299,7 +322,7 @@ impl Core {
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),
             session_timers: Wheel::new(0),
-            outputs: Vec::new(),
+            outputs: Outputs::default(),
             dirty: Vec::new(),
             ready: VecDeque::new(),
             held: Vec::new(),
@@ -321,7 +344,7 @@ impl Core {
 
     /// What this core has done.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { packets_sent: self.outputs.packets, ..self.counters }
     }
 
     /// Splitmix64: for names that need not be secret, only different.
@@ -333,7 +356,8 @@ impl Core {
         z ^ (z >> 31)
     }
 
-    /// The buffer in which a connection's bytes wait to be written; the connection will be written this turn.
+    /// The buffer in which a connection's bytes wait to be written, for one more packet; the connection will be written
+    /// this turn.
     #[inline]
     fn output<'a>(
         connection: &'a mut Connection,
@@ -345,7 +369,8 @@ impl Core {
             connection.dirty = true;
             dirty.push(index);
         }
-        connection.output.get_or_insert_with(|| pool.pop().unwrap_or_default())
+        pool.packets += 1;
+        connection.output.get_or_insert_with(|| pool.free.pop().unwrap_or_default())
     }
 
     /// Takes back the buffer of a connection that has nothing (more) to write.
@@ -353,9 +378,9 @@ impl Core {
     fn take_back(connection: &mut Connection, pool: &mut Outputs) {
         if let Some(mut output) = connection.output.take()
             && output.recycle()
-            && pool.len() < POOLED_OUTPUTS
+            && pool.free.len() < POOLED_OUTPUTS
         {
-            pool.push(output);
+            pool.free.push(output);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::delivery::{Message, Purpose, Stored};
 use crate::hook::{Hooks, Room, Verdict, Who};
 use crate::seam::{Branch, mark};
 use crate::session::Arrival;
+use crate::sys::RESERVED;
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
 };
@@ -20,15 +21,14 @@ pub(super) const PUBREC_BIT: u32 = 1 << 31;
 /// Fan-outs that may wait before publishers do.
 const FAN_OUTS: usize = 64;
 
-/// Topics under this are the broker's own.
-const RESERVED: &str = "$SYS/";
-
 /// How a PUBLISH goes on.
 enum Way {
     /// Route it.
     Route,
     /// Answer it with this and route nothing.
     Answer(ReasonCode),
+    /// Publish it later.
+    Delay,
     /// Send its PUBREC again.
     Again,
     /// Neither answer nor route: its answer is under way.
@@ -41,7 +41,7 @@ impl Core {
         if publish.properties.contains(PropertyId::TopicAlias) {
             return self.publish_by_alias(index, publish);
         }
-        self.publish_plain(index, publish)
+        self.publish_as_sent(index, publish)
     }
 
     /// With a topic alias: as if it had come with the topic that the alias stands for (5.0, 3.3.2.3.4).
@@ -64,13 +64,13 @@ impl Core {
         let mut list = PropertyBuf::new();
         list.push_where(publish.properties, |id| id != PropertyId::TopicAlias);
         let plain = Publish { topic: &topic, properties: list.as_properties(), ..*publish };
-        let next = self.publish_plain(index, &plain);
+        let next = self.publish_as_sent(index, &plain);
         self.scratch.topic = topic;
         next
     }
 
     #[inline]
-    fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
+    pub(super) fn publish_plain(&mut self, index: u32, publish: &Publish<'_>) -> Next {
         let Some(session_id) = self.session_id(index) else { return Next::Gone };
         if let Err(error) = self.permitted(publish) {
             return self.illegal(index, error);
@@ -89,6 +89,7 @@ impl Core {
                 self.answer(index, session_id, publish, 0, reason);
                 Next::Go
             }
+            Way::Delay => self.delay(index, session_id, publish),
             Way::Route => self.admit(index, session_id, publish),
         }
     }
@@ -162,6 +163,9 @@ impl Core {
                 if session.version == Version::V5 { ReasonCode::NotAuthorized } else { ReasonCode::Success };
             return Ok(Way::Answer(refusal));
         }
+        if self.is_delayed(publish.topic) {
+            return Ok(Way::Delay);
+        }
         Ok(Way::Route)
     }
 
@@ -215,6 +219,7 @@ impl Core {
         }
         // Committed from here on: nothing below may fail.
         self.counters.published += 1;
+        self.counters.published_bytes += publish.payload.len() as u64;
         let token = self.ack_token(session_id, publish.qos);
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
         let waiting = self.hooks.append(taken, self.now, session.who(), event, token);
@@ -254,7 +259,7 @@ impl Core {
     }
 
     /// Whether all cores that want the message can take it.
-    fn has_room(&self, cores: CoreSet) -> bool {
+    pub(super) fn has_room(&self, cores: CoreSet) -> bool {
         if self.fan_outs.len() >= FAN_OUTS {
             return false;
         }
@@ -293,7 +298,7 @@ impl Core {
     }
 
     /// Owes, or at once sends, the acknowledgement of a QoS 1 or 2 message.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         index: u32,
         session: SlotId,
@@ -347,6 +352,10 @@ impl Core {
         if will.topic().starts_with(RESERVED) {
             return;
         }
+        let will = match self.will_topic(who, will.topic()) {
+            Some(topic) => Stored::new(&Message { topic: &topic, ..will.message() }, 0),
+            None => will,
+        };
         let parked = ParkedWill {
             client_id: who.client_id.into(),
             username: (!who.username.is_empty()).then(|| who.username.into()),
@@ -375,8 +384,9 @@ impl Core {
                     }
                 }
             }
-            self.counters.published += 1;
             let Message { topic, payload, qos, .. } = message;
+            self.counters.published += 1;
+            self.counters.published_bytes += payload.len() as u64;
             let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
             let taken = Hooks::publish(message.verdict);
             let who = Who { client_id: &client_id, username: username.as_deref().unwrap_or_default() };

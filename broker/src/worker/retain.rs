@@ -16,6 +16,7 @@ use super::seen::Seen;
 use super::{Core, Shared};
 use crate::delivery::{Message, Purpose, ScanId, Stored};
 use crate::hook::Verdict;
+use crate::sys::RESERVED;
 use millrace_codec::QoS;
 use millrace_router::{CoreSet, Cursor, Named, Retained};
 use siphasher::sip::SipHasher13;
@@ -35,20 +36,43 @@ const SWEEP_STEPS: usize = 4_096;
 /// What all cores know of retained messages.
 #[derive(Debug, Default)]
 pub struct RetainedTotals {
-    /// How many are kept, or on their way to where they will be.
+    /// How many are kept, or on their way to where they will be; without the broker's own.
     pub messages: AtomicUsize,
+    /// Of these, topics that do not begin with `$`.
+    plain: AtomicUsize,
     /// Their bytes.
     pub bytes: AtomicU64,
+    /// How many of them are the broker's own; these count in no limit.
+    reserved: AtomicUsize,
     /// The last place given in the order of those that were published.
     order: AtomicU64,
 }
 
 impl RetainedTotals {
-    /// Whether there may be any. A publisher counts its message, puts it into a lane and looks up the route; who stores a
-    /// route and then finds none here is found by all that come later.
-    pub(super) fn any(&self) -> bool {
-        self.messages.load(Relaxed) > 0
+    /// Whether there may be any for this filter. A publisher counts its message, puts it into a lane and looks up the
+    /// route; who stores a route and then finds none here is found by all that come later.
+    pub(super) fn any(&self, filter: &str) -> bool {
+        filter.starts_with('$') || self.plain.load(Relaxed) > 0
     }
+
+    fn enter(&self, topic: &str) {
+        if !is_the_brokers_own(topic) {
+            self.messages.fetch_add(1, Relaxed);
+            self.plain.fetch_add(usize::from(!topic.starts_with('$')), Relaxed);
+        }
+    }
+
+    fn leave(&self, topic: &str) {
+        if !is_the_brokers_own(topic) {
+            self.messages.fetch_sub(1, Relaxed);
+            self.plain.fetch_sub(usize::from(!topic.starts_with('$')), Relaxed);
+        }
+    }
+}
+
+/// What no limit is for, because the broker alone publishes it.
+fn is_the_brokers_own(topic: &str) -> bool {
+    topic.starts_with(RESERVED)
 }
 
 /// Those that one core keeps, and the questions that it has not answered yet.
@@ -100,7 +124,7 @@ impl Core {
     pub(super) fn retain(&mut self, message: &Message<'_>) -> (Keep, CoreSet) {
         let order = self.shared.retained.order.fetch_add(1, Relaxed) + 1;
         let message = Message { order, ..*message };
-        self.shared.retained.messages.fetch_add(1, Relaxed);
+        self.shared.retained.enter(message.topic);
         let keeper = self.shared.keeper(message.topic);
         if keeper == self.me {
             self.keep_here(&message);
@@ -108,7 +132,7 @@ impl Core {
             let mailboxes = &self.shared.mailboxes;
             let (own, target) = (&mailboxes[self.me], &mailboxes[keeper]);
             if !self.outboxes[keeper].push_now(self.me, own, target, &message, Purpose::Keep) {
-                self.shared.retained.messages.fetch_sub(1, Relaxed);
+                self.shared.retained.leave(message.topic);
                 return (Keep::Full, CoreSet::default());
             }
         }
@@ -124,14 +148,18 @@ impl Core {
         let known = known.map(|known| (known.order(), known.len() as u64));
         let (order, was) = known.unwrap_or_default();
         let mut stored = Stored::new(message, self.now.mono_ms);
-        let len = stored.len() as u64;
-        if order > message.order || message.payload.is_empty() || !self.fits(known.is_some(), was, len) {
+        let reserved = message.topic.starts_with(RESERVED);
+        let len = if reserved { 0 } else { stored.len() as u64 };
+        if order > message.order
+            || message.payload.is_empty()
+            || !(reserved || self.fits(known.is_some(), was, len))
+        {
             // A message that is refused ends what was there, which must not be taken for the last one; so does an empty
             // payload [MQTT-3.3.1-6, MQTT-3.3.1-7].
             if order < message.order {
                 self.take_out(message.topic);
             }
-            self.shared.retained.messages.fetch_sub(1, Relaxed);
+            self.shared.retained.leave(message.topic);
             return;
         }
         let expiry_s = self.shared.limits.retained_expiry;
@@ -151,7 +179,8 @@ impl Core {
     /// Whether the limits have room for a message of this length, in place of one of the other.
     fn fits(&mut self, known: bool, was: u64, len: u64) -> bool {
         let (limits, totals) = (&self.shared.limits, &self.shared.retained);
-        let too_many = !known && totals.messages.load(Relaxed) > limits.max_retained_messages as usize;
+        let messages = totals.messages.load(Relaxed).saturating_sub(totals.reserved.load(Relaxed));
+        let too_many = !known && messages > limits.max_retained_messages as usize;
         let too_large = len > was && totals.bytes.load(Relaxed) + len - was > limits.max_retained_bytes;
         self.counters.retained_refused += u64::from(too_many || too_large);
         !too_many && !too_large
@@ -160,8 +189,10 @@ impl Core {
     fn take_out(&mut self, topic: &str) {
         let Some(old) = self.keeper.messages.remove(topic) else { return };
         self.keeper.expiring -= usize::from(old.expires_ms() != u64::MAX);
-        self.shared.retained.messages.fetch_sub(1, Relaxed);
-        self.shared.retained.bytes.fetch_sub(old.len() as u64, Relaxed);
+        self.shared.retained.leave(topic);
+        if !topic.starts_with(RESERVED) {
+            self.shared.retained.bytes.fetch_sub(old.len() as u64, Relaxed);
+        }
     }
 
     /// What this core keeps of a topic.

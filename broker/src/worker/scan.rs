@@ -22,7 +22,7 @@ impl Core {
             return;
         }
         fence(Ordering::SeqCst);
-        if !self.shared.retained.any() || self.has_none_retained(filter) {
+        if !self.shared.retained.any(filter.text()) || self.has_none_retained(filter) {
             return self.end_scan(id, filter.text());
         }
         let cores = match filter.has_wildcard() {

@@ -29,6 +29,7 @@ impl Core {
         let now_ms = self.now.mono_ms;
         let session = self.sessions.at_mut(position)?;
         if session.connection == u32::MAX && session.extra().expires_ms <= now_ms {
+            self.counters.expired += 1;
             self.end_session(position);
             return None;
         }
@@ -44,6 +45,7 @@ impl Core {
             session.will = None; // [MQTT-3.14.4-3]
         }
         session.connection = u32::MAX;
+        self.counters.left += 1;
         let kept = session.is_kept();
         let delayed = kept && session.will.as_ref().is_some_and(|will| will.delay_s > 0);
         let wakes_ms = if kept { session.pause(now.mono_ms) } else { u64::MAX };
@@ -129,6 +131,7 @@ impl Core {
             return;
         }
         if extra.expires_ms <= now_ms {
+            self.counters.expired += 1;
             return self.end_session(position);
         }
         if extra.will_ms <= now_ms {

@@ -107,6 +107,8 @@ pub(super) fn core(data: &Path, node: &str, rules: Vec<Rule>, seed: u64) -> io::
         retained: RetainedTotals::default(),
         strategy: Config::default().share.strategy,
         congested: AtomicU64::new(0),
+        modules: Default::default(),
+        sys_interval_ms: 0,
         sessions: AtomicUsize::new(0),
         home_key: [7; 16],
         stopped: AtomicUsize::new(0),

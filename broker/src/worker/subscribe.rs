@@ -55,7 +55,10 @@ impl Core {
         let codes: Vec<u8> = subscribe
             .filters
             .iter()
-            .map(|(text, options)| self.grant(id, version, text, options, subscription_id))
+            .map(|(text, options)| {
+                let text = self.meant_filter(id, text);
+                self.grant(id, version, &text, options, subscription_id)
+            })
             .collect();
         let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
         self.answer_or_close(index, version, &Packet::SubAck(answer))
@@ -113,7 +116,7 @@ impl Core {
     }
 
     /// Subscribes to one filter; the code for the SUBACK.
-    fn grant(
+    pub(super) fn grant(
         &mut self,
         id: SlotId,
         version: Version,
@@ -140,6 +143,7 @@ impl Core {
             && let Some(session) = self.sessions.at_mut(id.index)
         {
             session.filters.add(subscribed.id);
+            self.counters.subscribed += 1;
         }
         if subscribed.first {
             // Before the SUBACK: what is published after it is seen finds the route.
@@ -179,7 +183,14 @@ impl Core {
         if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
-        let codes: Vec<u8> = unsubscribe.filters.iter().map(|text| self.revoke(id, text) as u8).collect();
+        let codes: Vec<u8> = unsubscribe
+            .filters
+            .iter()
+            .map(|text| {
+                let text = self.meant_filter(id, text);
+                self.revoke(id, &text) as u8
+            })
+            .collect();
         let answer =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Default::default(), codes: &codes };
         self.answer_or_close(index, version, &Packet::UnsubAck(answer))
@@ -193,6 +204,7 @@ impl Core {
         let Some(removed) = self.subscriptions.unsubscribe(text, id.index) else {
             return ReasonCode::NoSubscriptionExisted;
         };
+        self.counters.unsubscribed += 1;
         if removed.last {
             self.shared.routes.remove(text, self.me);
         }
@@ -207,6 +219,7 @@ impl Core {
     pub(super) fn drop_subscription(&mut self, filter: FilterId, position: u32) {
         let text = self.subscriptions.filter(filter).map(str::to_owned);
         let removed = self.subscriptions.unsubscribe_id(filter, position);
+        self.counters.unsubscribed += u64::from(removed.is_some());
         if let (Some(text), Some(true)) = (text, removed.map(|removed| removed.last)) {
             self.shared.routes.remove(&text, self.me);
         }

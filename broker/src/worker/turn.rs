@@ -66,7 +66,13 @@ impl Core {
         if work || !self.shared.mailboxes[self.me].fall_asleep() {
             return Some(Duration::ZERO);
         }
-        let timers = [self.timers.next_ms(), self.session_timers.next_ms(), self.sweep_ms()];
+        let timers = [
+            self.timers.next_ms(),
+            self.session_timers.next_ms(),
+            self.sweep_ms(),
+            self.sys_ms(),
+            self.delayed_ms(),
+        ];
         let next_ms = timers.into_iter().flatten().min().unwrap_or(u64::MAX).min(self.accept_again_ms);
         // Deadlines are compared with the clock after the sleep; a little too long is better than once too often.
         (next_ms != u64::MAX).then(|| Duration::from_millis(next_ms.saturating_sub(self.now.mono_ms) + 1))
@@ -222,6 +228,8 @@ impl Core {
         }
         self.fire_session_timers();
         self.sweep_retained();
+        self.tick_sys();
+        self.release_delayed();
         if self.accept_again_ms <= self.now.mono_ms {
             self.accept_again_ms = u64::MAX;
         }

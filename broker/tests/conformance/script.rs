@@ -107,9 +107,14 @@ pub fn run_all(settings: &[&str], cases: &[Case]) {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// One with these settings; beside a foreign broker one that is only there.
+/// One with these settings, beside a foreign broker one that is only there. What a broker says of itself comes when it
+/// comes: only cases that are about it have it.
 fn start(settings: &[&str]) -> Broker {
-    Broker::start(if foreign().is_some() { &[] } else { settings })
+    let mut settings = settings.to_vec();
+    if !settings.iter().any(|setting| setting.starts_with("sys.")) {
+        settings.push("sys.interval=0s");
+    }
+    Broker::start(if foreign().is_some() { &[] } else { &settings })
 }
 
 /// As `run_all`, for cases that take their time: all at once, in a thread each (see slow.rs).

@@ -12,6 +12,8 @@ impl Draft {
     pub(in super::super) fn finish(mut self) -> (Config, Vec<Problem>) {
         self.finish_listeners();
         self.finish_hooks();
+        self.finish_rewrites();
+        self.finish_subscribes();
         self.check_sizes();
         let first = self.config.listeners.first().map(|listener| listener.bind.ip().to_string());
         self.config.node.name =
@@ -77,7 +79,7 @@ impl Draft {
     }
 
     /// Notes that a required key is missing, unless it is there with a value that was refused already.
-    fn missing(&mut self, table: Table, name: &str, key: &str, origin: &Origin) {
+    pub(super) fn missing(&mut self, table: Table, name: &str, key: &str, origin: &Origin) {
         let path = path(table, name, key);
         let refused = format!("{path}: ");
         if !self.problems.iter().any(|problem| problem.message.starts_with(&refused)) {

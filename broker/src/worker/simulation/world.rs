@@ -95,6 +95,8 @@ impl World {
             retained: RetainedTotals::default(),
             strategy: pressure.config.share.strategy,
             congested: AtomicU64::new(0),
+            modules: Default::default(),
+            sys_interval_ms: 0,
             sessions: AtomicUsize::new(0),
             stopped: AtomicUsize::new(0),
         });
