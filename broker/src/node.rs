@@ -105,7 +105,7 @@ impl Reporter {
             sessions,
             away: sessions.saturating_sub(counters.clients()),
             subscriptions: counters.subscriptions(),
-            retained: self.shared.retained.messages.load(Ordering::Relaxed) as u64,
+            retained: self.shared.retained.count() as u64,
             published: counters.published,
             delivered: counters.delivered,
             dropped: counters.dropped(),

@@ -23,6 +23,7 @@ impl Core {
             return known.group.is_some();
         }
         self.scans = number;
+        self.counters.subscribed += 1;
         memberships.push(Membership { number, full: full.into(), options, group: None });
         self.announce(id, number, full.into());
         self.membership(id, number).is_none_or(|one| one.group.is_some())
@@ -80,6 +81,7 @@ impl Core {
     }
 
     fn take_leave(&mut self, id: SlotId, membership: &Membership, gone: bool) {
+        self.counters.unsubscribed += 1;
         let member = Member { core: self.me, session: (id.index, id.generation), number: membership.number };
         let full = membership.full.clone();
         self.say(self.group_core(&full), ShareNote::Leave { full, member });

@@ -36,43 +36,41 @@ const SWEEP_STEPS: usize = 4_096;
 /// What all cores know of retained messages.
 #[derive(Debug, Default)]
 pub struct RetainedTotals {
-    /// How many are kept, or on their way to where they will be; without the broker's own.
-    pub messages: AtomicUsize,
-    /// Of these, topics that do not begin with `$`.
-    plain: AtomicUsize,
+    /// How many of clients are kept, or on their way to where they will be.
+    messages: AtomicUsize,
     /// Their bytes.
     pub bytes: AtomicU64,
-    /// How many of them are the broker's own; these count in no limit.
+    /// How many of the broker's own. Apart: these count in no limit, and are nothing to a filter that cannot take them.
     reserved: AtomicUsize,
     /// The last place given in the order of those that were published.
     order: AtomicU64,
 }
 
 impl RetainedTotals {
+    /// How many there are of clients and of the broker's own.
+    pub fn count(&self) -> usize {
+        self.messages.load(Relaxed) + self.reserved.load(Relaxed)
+    }
+
     /// Whether there may be any for this filter. A publisher counts its message, puts it into a lane and looks up the
     /// route; who stores a route and then finds none here is found by all that come later.
     pub(super) fn any(&self, filter: &str) -> bool {
-        filter.starts_with('$') || self.plain.load(Relaxed) > 0
+        self.messages.load(Relaxed) > 0 || (filter.starts_with('$') && self.reserved.load(Relaxed) > 0)
     }
 
+    fn counter(&self, topic: &str) -> &AtomicUsize {
+        if topic.starts_with(RESERVED) { &self.reserved } else { &self.messages }
+    }
+
+    /// One more on this topic.
     fn enter(&self, topic: &str) {
-        if !is_the_brokers_own(topic) {
-            self.messages.fetch_add(1, Relaxed);
-            self.plain.fetch_add(usize::from(!topic.starts_with('$')), Relaxed);
-        }
+        self.counter(topic).fetch_add(1, Relaxed);
     }
 
+    /// One less.
     fn leave(&self, topic: &str) {
-        if !is_the_brokers_own(topic) {
-            self.messages.fetch_sub(1, Relaxed);
-            self.plain.fetch_sub(usize::from(!topic.starts_with('$')), Relaxed);
-        }
+        self.counter(topic).fetch_sub(1, Relaxed);
     }
-}
-
-/// What no limit is for, because the broker alone publishes it.
-fn is_the_brokers_own(topic: &str) -> bool {
-    topic.starts_with(RESERVED)
 }
 
 /// Those that one core keeps, and the questions that it has not answered yet.
@@ -179,8 +177,7 @@ impl Core {
     /// Whether the limits have room for a message of this length, in place of one of the other.
     fn fits(&mut self, known: bool, was: u64, len: u64) -> bool {
         let (limits, totals) = (&self.shared.limits, &self.shared.retained);
-        let messages = totals.messages.load(Relaxed).saturating_sub(totals.reserved.load(Relaxed));
-        let too_many = !known && messages > limits.max_retained_messages as usize;
+        let too_many = !known && totals.messages.load(Relaxed) > limits.max_retained_messages as usize;
         let too_large = len > was && totals.bytes.load(Relaxed) + len - was > limits.max_retained_bytes;
         self.counters.retained_refused += u64::from(too_many || too_large);
         !too_many && !too_large

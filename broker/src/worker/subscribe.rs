@@ -80,13 +80,12 @@ impl Core {
     fn join_all(&mut self, id: SlotId, subscribe: &Subscribe<'_>, subscription_id: u32) -> bool {
         let mut joined = true;
         for (text, asked) in subscribe.filters.iter() {
-            if let Ok(filter) = self.permitted_filter(id, text)
-                && filter.share_group().is_some()
-            {
+            let text = self.meant_filter(id, text);
+            if text.starts_with("$share/") && self.permitted_filter(id, &text).is_ok() {
                 let qos = asked.qos.min(self.shared.limits.max_qos);
                 let options =
                     Options::new(qos, subscription_id).with_retain_as_published(asked.retain_as_published);
-                joined &= self.join(id, text, options);
+                joined &= self.join(id, &text, options);
             }
         }
         joined

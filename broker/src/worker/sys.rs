@@ -76,7 +76,7 @@ impl Core {
             uptime_ms: self.now.mono_ms,
             counters: self.sys.sum,
             sessions: self.shared.sessions.load(Relaxed) as u64,
-            retained: self.shared.retained.messages.load(Relaxed) as u64,
+            retained: self.shared.retained.count() as u64,
         };
         let values = self.sys.tree.values(&totals);
         // Where nothing is retained, a new subscriber has to wait for the next value.
