@@ -49,8 +49,9 @@ impl Core {
         let Some(membership) = self.membership(id, member.number) else { return };
         membership.group = Some(group);
         if let Some(session) = self.sessions.at(index) {
+            // At once, so that its SUBACK goes before the first message.
             let connection = session.connection;
-            self.retry_if_held(connection);
+            self.resume(connection);
         }
     }
 
