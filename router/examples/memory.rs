@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use millrace_router::{RouteCache, Routes, Subscriptions};
+use millrace_router::{Named, Retained, RouteCache, Routes, Subscriptions};
 
 /// The system's allocator with a count of what it handed out, each piece as glibc rounds it.
 struct Counting;
@@ -59,6 +59,42 @@ fn main() {
         subscriptions(count, filter);
     }
     look_ups(count);
+    retained(count);
+}
+
+/// A retained message as a broker may keep it: a pointer to one piece of memory.
+struct Kept(Box<(String, [u8; 100])>);
+
+impl Named for Kept {
+    fn topic(&self) -> &str {
+        &self.0.0
+    }
+}
+
+/// Messages of 100 bytes by topic, and what it takes to answer filters.
+fn retained(count: usize) {
+    println!("{count} retained messages of 100 bytes, devices/{{id}}/state and devices/{{id}}/zone in turn");
+    let topic = |id: usize| {
+        format!("devices/{}/{}", device(id / 2), if id.is_multiple_of(2) { "state" } else { "zone" })
+    };
+    let (before, started) = start();
+    let kept: Vec<Kept> = (0..count).map(|id| Kept(Box::new((topic(id), [7; 100])))).collect();
+    report("messages", count, before, 0, started);
+    let (before, started) = start();
+    let mut retained = Retained::new();
+    let list = kept.capacity() * size_of::<Kept>();
+    kept.into_iter().for_each(|one| drop(retained.set(one)));
+    // The list that they came in has gone meanwhile.
+    report("the set", count, before.saturating_sub(list), 0, started);
+    for filter in ["devices/+/state", "#"] {
+        let (started, mut steps, mut found) = (Instant::now(), usize::MAX, 0_usize);
+        retained.scan(filter, None, &mut steps, |_| {
+            found += 1;
+            true
+        });
+        let (steps, ns) = (usize::MAX - steps, started.elapsed().as_nanos() as usize);
+        println!("  {filter:<16} {found} found in {steps} steps, {} ns each step", ns / steps.max(1));
+    }
 }
 
 fn report(what: &str, count: usize, before: usize, counted: usize, started: Instant) {

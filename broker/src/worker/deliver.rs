@@ -151,6 +151,16 @@ impl Core {
 
     #[inline]
     fn deliver_one(&mut self, target: Target, message: &Message<'_>) {
+        if target.several_ids || target.options.no_local() || message.order != 0 {
+            return self.deliver_specially(target, message);
+        }
+        let terms = Terms::of(target.options, message);
+        self.deliver_or_queue(target.session, message, terms);
+    }
+
+    /// What few deliveries need.
+    #[cold]
+    fn deliver_specially(&mut self, target: Target, message: &Message<'_>) {
         if target.options.no_local() && self.is_own(target, message) {
             return;
         }
@@ -165,7 +175,6 @@ impl Core {
     }
 
     /// A message that was published to be retained is delivered: what a scan under way brings of its topic may be older.
-    #[cold]
     fn saw_live(&mut self, position: u32, message: &Message<'_>) {
         let extra = self.sessions.at_mut(position).and_then(|session| session.extra_if_any());
         if let Some(scan) = extra.and_then(|extra| extra.scans.front_mut()) {
@@ -175,7 +184,6 @@ impl Core {
 
     /// To a client with several subscriptions that match, all their identifiers in one packet [MQTT-3.3.4-4]. They
     /// are made properties of a message of its own.
-    #[cold]
     fn deliver_with_ids(&mut self, target: Target, message: &Message<'_>) {
         let mut list = PropertyBuf::new();
         list.push_where(Properties::from_validated(message.properties), |_| true);
@@ -198,11 +206,16 @@ impl Core {
     pub(super) fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) {
         match self.send(session, message, terms, false) {
             Sent::Yes | Sent::Dropped => {}
-            Sent::NotNow => self.enqueue(session, message, terms),
-            Sent::NoRoom => {
-                self.enqueue(session, message, terms);
-                self.starve(session);
-            }
+            waits => self.queue_up(session, message, terms, waits),
+        }
+    }
+
+    /// A message that cannot be sent now.
+    #[cold]
+    fn queue_up(&mut self, session: u32, message: &Message<'_>, terms: Terms, waits: Sent) {
+        self.enqueue(session, message, terms);
+        if waits == Sent::NoRoom {
+            self.starve(session);
         }
     }
 

@@ -58,7 +58,7 @@ use crate::net::Listener;
 use crate::session::{Options, Session};
 use crate::time::Now;
 use clients::Clients;
-use millrace_codec::PropertyBuf;
+use millrace_codec::{PropertyBuf, QoS};
 use millrace_kafka_sink::{AckToken, Completion};
 use millrace_router::{RouteCache, Routes, Subscriptions};
 use mio::{Poll, Registry};
@@ -228,6 +228,8 @@ pub struct Core {
     /// Topics met, with their routes, hooks and filters.
     cache: RouteCache<Seen>,
     hooks: Hooks,
+    /// There is a limit on publishes that most brokers do not have: highest QoS, payload's size or format.
+    strict: bool,
     /// The retained messages that this core keeps.
     keeper: retain::Keeper,
     /// Messages that are published later.
@@ -312,6 +314,7 @@ impl Core {
             subscriptions: Subscriptions::new(seed),
             cache: RouteCache::new(CACHED_TOPICS, seed ^ 1),
             hooks,
+            strict: is_strict(&shared.limits),
             keeper: retain::Keeper::default(),
             delayed: delayed::Delayed::default(),
             sys: sys::Sys::default(),
@@ -395,6 +398,12 @@ impl Core {
             self.timers.insert(deadline_ms, id);
         }
     }
+}
+
+fn is_strict(limits: &Limits) -> bool {
+    limits.max_qos < QoS::ExactlyOnce
+        || limits.max_payload_size < limits.max_packet_size
+        || limits.check_payload_format
 }
 
 impl Drop for Core {

@@ -95,7 +95,18 @@ impl Core {
     }
 
     /// What no client may publish here.
+    #[inline]
     fn permitted(&self, publish: &Publish<'_>) -> Result<(), Error> {
+        // A topic has at most as many slashes as bytes, and is shorter than the limit almost always.
+        let short = publish.topic.len() < usize::from(self.shared.limits.max_topic_levels);
+        if short && publish.properties.is_empty() && !self.strict {
+            return Ok(());
+        }
+        self.permitted_after_all(publish)
+    }
+
+    #[inline(never)]
+    fn permitted_after_all(&self, publish: &Publish<'_>) -> Result<(), Error> {
         let limits = &self.shared.limits;
         let properties = &publish.properties;
         if publish.qos > limits.max_qos {
@@ -113,7 +124,6 @@ impl Core {
                 return Err(Error::protocol_as(ReasonCode::QuotaExceeded, "more than max_user_properties"));
             }
         }
-        // A topic has at most as many slashes as bytes, and is shorter than the limit almost always.
         let levels_max = usize::from(limits.max_topic_levels);
         if publish.topic.len() >= levels_max
             && publish.topic.bytes().filter(|&byte| byte == b'/').count() >= levels_max
@@ -149,7 +159,10 @@ impl Core {
                 Arrival::OverLimit => return Err(Ok(Next::Hold)),
             }
         }
-        if self.shared.limits.check_payload_format && !is_text_as_said(publish.properties, publish.payload) {
+        if self.strict
+            && self.shared.limits.check_payload_format
+            && !is_text_as_said(publish.properties, publish.payload)
+        {
             let reason = ReasonCode::PayloadFormatInvalid;
             return match publish.qos {
                 QoS::AtMostOnce => {
@@ -199,13 +212,15 @@ impl Core {
         if recorded && !self.starved.is_empty() {
             return Next::Hold;
         }
-        match self.hooks.room(taken, self.now, session.who(), event) {
-            Room::Free => {}
-            Room::Full => {
-                mark(Branch::RingFull);
-                return Next::Hold;
+        if !taken.is_none() {
+            match self.hooks.room(taken, self.now, session.who(), event) {
+                Room::Free => {}
+                Room::Full => {
+                    mark(Branch::RingFull);
+                    return Next::Hold;
+                }
+                Room::TooLarge => return self.too_large(index, session_id, publish),
             }
-            Room::TooLarge => return self.too_large(index, session_id, publish),
         }
         if !self.has_room(cores) {
             return Next::Hold;
@@ -220,9 +235,13 @@ impl Core {
         // Committed from here on: nothing below may fail.
         self.counters.published += 1;
         self.counters.published_bytes += publish.payload.len() as u64;
-        let token = self.ack_token(session_id, publish.qos);
+        let mut waiting = 0;
+        if !taken.is_none() {
+            let token = self.ack_token(session_id, publish.qos);
+            let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
+            waiting = self.hooks.append(taken, self.now, session.who(), event, token);
+        }
         let Some(session) = self.sessions.at(session_id.index) else { return Next::Gone };
-        let waiting = self.hooks.append(taken, self.now, session.who(), event, token);
         let mut from = std::mem::take(&mut self.scratch.from);
         if cores.interested != 0 {
             from.clear();
@@ -259,6 +278,7 @@ impl Core {
     }
 
     /// Whether all cores that want the message can take it.
+    #[inline]
     pub(super) fn has_room(&self, cores: CoreSet) -> bool {
         if self.fan_outs.len() >= FAN_OUTS {
             return false;
@@ -287,6 +307,7 @@ impl Core {
     }
 
     /// Names the acknowledgement of the message that is being admitted, for those who confirm it.
+    #[inline]
     fn ack_token(&mut self, session: SlotId, qos: QoS) -> Option<AckToken> {
         if qos == QoS::AtMostOnce {
             return None;

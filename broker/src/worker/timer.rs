@@ -45,8 +45,15 @@ impl Wheel {
     }
 
     /// Moves everything that is due to `fired`.
+    #[inline]
     pub fn expire(&mut self, now_ms: u64, fired: &mut Vec<SlotId>) {
         let until = now_ms / TICK_MS;
+        if until > self.done {
+            self.expire_until(until, fired);
+        }
+    }
+
+    fn expire_until(&mut self, until: u64, fired: &mut Vec<SlotId>) {
         // After a long sleep one turn over all slots is enough.
         let steps = until.saturating_sub(self.done).min(SLOTS as u64);
         for step in 1..=steps {
@@ -68,7 +75,7 @@ impl Wheel {
                 self.occupied[slot / 64] &= !(1 << (slot % 64));
             }
         }
-        self.done = self.done.max(until);
+        self.done = until;
     }
 
     /// When to look again: the next tick whose slot has an entry (perhaps one of a later turn of the wheel).
