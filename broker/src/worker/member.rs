@@ -68,6 +68,8 @@ impl Core {
         let membership = extra.memberships.swap_remove(at);
         // What it has begun to get it gets [MQTT-3.10.4-3].
         self.take_leave(id, &membership, false);
+        // Its queue may have become short.
+        self.ask(id.index);
         Some(membership.options)
     }
 
