@@ -9,7 +9,7 @@
 //! The topic is part of the value and not kept a second time. Measured with a million topics whose values are pointers:
 //! 20 bytes a message, those eight included (`examples/memory`).
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -172,32 +172,63 @@ impl<V: Named> Retained<V> {
         mut visit: impl FnMut(&V) -> bool,
     ) -> Option<Cursor> {
         let filter: Vec<&str> = levels(filter).collect();
-        let mut cursor = cursor.unwrap_or_else(|| {
+        let first = cursor.unwrap_or_else(|| {
             let literal: Vec<&str> = filter.iter().take_while(|level| !is_wildcard(level)).copied().collect();
             Cursor::new(&literal.join("/"), From::At)
         });
+        let mut range = self.entries.range::<dyn Placed, _>((first.bound(), Bound::Unbounded));
+        // Where to go on, in texts of the set as long as possible: a cursor of its own for each step would be dear.
+        let mut here = Here { path: Cow::Borrowed(first.path.as_str()), from: first.from };
         loop {
-            let Entry(value) =
-                self.entries.range::<dyn Placed, _>((cursor.bound(), Bound::Unbounded)).next()?;
-            let Some(left) = steps.checked_sub(1) else { return Some(cursor) };
+            let Entry(value) = range.next()?;
+            let Some(left) = steps.checked_sub(1) else { return Some(here.cursor()) };
             *steps = left;
             let topic = value.topic();
             let (matches, step) = judge(&filter, topic);
             let goes_on = !matches || visit(value);
-            cursor = match step {
+            here = match step {
                 Step::End => return None,
-                Step::Next => Cursor::new(topic, From::Behind),
-                Step::Behind(count) => Cursor::new(first_levels(topic, count), From::BehindAllBelow),
-                Step::At(count, level) => {
-                    let above = first_levels(topic, count);
-                    let path = if count == 0 { level.to_owned() } else { format!("{above}/{level}") };
-                    Cursor { path, from: From::At }
+                Step::Next => Here { path: Cow::Borrowed(topic), from: From::Behind },
+                Step::Behind(count) => {
+                    Here { path: Cow::Borrowed(first_levels(topic, count)), from: From::BehindAllBelow }
                 }
+                Step::At(0, level) => Here { path: Cow::Owned(level.to_owned()), from: From::At },
+                Step::At(count, level) => Here {
+                    path: Cow::Owned(format!("{}/{level}", first_levels(topic, count))),
+                    from: From::At,
+                },
             };
             if !goes_on {
-                return Some(cursor);
+                return Some(here.cursor());
+            }
+            // Mostly the next entry is the one that is looked for; a search is for what lies in between.
+            let is_behind = |next: &Entry<V>| (&here as &dyn Placed) > (next as &dyn Placed);
+            if here.from != From::Behind && range.clone().next().is_some_and(is_behind) {
+                range = self.entries.range::<dyn Placed, _>((here.bound(), Bound::Unbounded));
             }
         }
+    }
+}
+
+/// A place between two steps of a scan.
+struct Here<'a> {
+    path: Cow<'a, str>,
+    from: From,
+}
+
+impl Here<'_> {
+    fn cursor(&self) -> Cursor {
+        Cursor::new(&self.path, self.from)
+    }
+
+    fn bound(&self) -> Bound<&dyn Placed> {
+        self.from.bound(self)
+    }
+}
+
+impl Placed for Here<'_> {
+    fn place(&self) -> Place<'_> {
+        Place { path: &self.path, behind_all_below: self.from == From::BehindAllBelow }
     }
 }
 
@@ -251,9 +282,15 @@ impl Cursor {
     }
 
     fn bound(&self) -> Bound<&dyn Placed> {
-        match self.from {
-            From::At => Bound::Included(self),
-            From::Behind | From::BehindAllBelow => Bound::Excluded(self),
+        self.from.bound(self)
+    }
+}
+
+impl From {
+    fn bound(self, place: &dyn Placed) -> Bound<&dyn Placed> {
+        match self {
+            From::At => Bound::Included(place),
+            From::Behind | From::BehindAllBelow => Bound::Excluded(place),
         }
     }
 }
