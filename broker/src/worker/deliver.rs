@@ -1,13 +1,13 @@
 //! From a routed message to the sessions of this core that want it.
 
 use super::seen::Matches;
-use super::{Core, FanOut, SlotId, Target};
+use super::{Core, FanOut, Target};
 use crate::config::Overlap;
 use crate::connection::Phase;
 use crate::delivery::{Alias, Message, Own, Stored};
 use crate::hook::{Hooks, Room};
-use crate::session::{Options, QueueLimits, Queued, Resend};
-use millrace_codec::{PacketType, Properties, Property, PropertyBuf, QoS, ReasonCode, Version};
+use crate::session::{Options, QueueLimits, Queued};
+use millrace_codec::{Properties, Property, PropertyBuf, QoS, Version};
 use millrace_kafka_sink::EventData;
 use millrace_router::Subscriber;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const HUGE_BYTES: usize = 200 << 20;
 
 /// More than a subscription identifier adds to a packet: itself, and another byte for each of two lengths.
-const ID_BYTES: usize = 7;
+pub(super) const ID_BYTES: usize = 7;
 /// More than a topic alias adds.
 const ALIAS_BYTES: usize = 5;
 
@@ -48,7 +48,7 @@ impl Terms {
 
 /// What became of a message for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Yes,
     /// It has to wait in the session's queue, for room or for the client to come back.
     NotNow,
@@ -221,7 +221,7 @@ impl Core {
 
     /// Sends a message to one session now if that is possible. `queued`: it comes from the front of the session's
     /// queue, so it does not go behind it.
-    fn send(&mut self, position: u32, message: &Message<'_>, terms: Terms, queued: bool) -> Sent {
+    pub(super) fn send(&mut self, position: u32, message: &Message<'_>, terms: Terms, queued: bool) -> Sent {
         let Core { sessions, connections, scratch, hooks, counters, .. } = self;
         let Some(session) = sessions.at_mut(position) else { return Sent::Dropped };
         let index = session.connection;
@@ -310,7 +310,7 @@ impl Core {
     }
 
     /// Remembers a session whose queue waits for room in the ring.
-    fn starve(&mut self, position: u32) {
+    pub(super) fn starve(&mut self, position: u32) {
         let Some(id) = self.sessions.id_at(position) else { return };
         let Some(session) = self.sessions.at_mut(position) else { return };
         if std::mem::replace(&mut session.starved, true) {
@@ -340,85 +340,6 @@ impl Core {
             crate::seam::mark(crate::seam::Branch::QueueFull);
         }
         self.counters.dropped_queue_full += dropped;
-    }
-
-    /// Sends what waits for this connection's session, as far as window and socket allow: first again what a client
-    /// that is back has not acknowledged, then the queue.
-    pub(super) fn pump(&mut self, index: u32) {
-        let Some(SlotId { index: position, .. }) = self.session_id(index) else { return };
-        let flow = |core: &mut Core| -> Option<bool> {
-            Some(core.sessions.at_mut(position)?.flow_if_any()?.outbound.has_more())
-        };
-        if flow(self) != Some(true) || !self.resend(index, position) {
-            return;
-        }
-        let mut list = std::mem::take(&mut self.scratch.list);
-        while let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any())
-            && let Some(Queued { message, qos, retain, subscription_id }) = flow.outbound.front()
-        {
-            let (qos, retain, subscription_id) = (*qos, *retain, *subscription_id);
-            let terms = Terms { qos, retain, subscription_id, patient: false };
-            let stored = Arc::clone(message);
-            self.begin_message(true);
-            self.scratch.stored = Some(Arc::clone(&stored));
-            let sent = match stored.message_at(self.now.mono_ms, &mut list) {
-                Some(message) => self.send(position, &message, terms, true),
-                None => {
-                    self.counters.dropped_expired += 1;
-                    Sent::Dropped
-                }
-            };
-            match sent {
-                Sent::Yes | Sent::Dropped => {}
-                Sent::NotNow => break,
-                Sent::NoRoom => {
-                    self.starve(position);
-                    break;
-                }
-            }
-            if let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any()) {
-                flow.outbound.dequeue();
-            }
-        }
-        self.scratch.list = list;
-        self.ask(position);
-    }
-
-    /// Sends again what a client that is back has not acknowledged, with the packet ids it knows. `false`: there is
-    /// more of it than may be sent now, and nothing new goes before it.
-    fn resend(&mut self, index: u32, position: u32) -> bool {
-        let output_max = self.shared.limits.max_output_bytes;
-        loop {
-            let Core { sessions, connections, scratch, counters, .. } = self;
-            let Some(session) = sessions.at_mut(position) else { return false };
-            let Some(connection) = connections.at_mut(index) else { return false };
-            if connection.output_len() as u64 > output_max {
-                return false;
-            }
-            let (version, limit) = (session.version, session.packet_bytes_max);
-            let outbound = &mut session.flow().outbound;
-            let (packet_id, queued) = match outbound.resend() {
-                None => return outbound.is_caught_up(),
-                Some(Resend::PubRel(packet_id)) => {
-                    self.ack(index, PacketType::PubRel, packet_id, ReasonCode::Success);
-                    continue;
-                }
-                Some(Resend::Publish(packet_id, queued)) => (packet_id, queued),
-            };
-            // Begun before it expired, so it is sent again whatever its age is.
-            let message = queued.message.message();
-            let Queued { qos, retain, subscription_id, .. } = queued;
-            scratch.frames.next_message(true);
-            let own_bytes = if subscription_id > 0 { ID_BYTES } else { 0 };
-            if scratch.frames.len(&message, version, qos).is_none_or(|len| len + own_bytes > limit as usize) {
-                counters.dropped_too_large += 1;
-                outbound.give_up(packet_id);
-                continue;
-            }
-            let output = Core::output(connection, index, &mut self.dirty, &mut self.outputs);
-            let own = Own { dup: true, subscription_id, alias: Alias::None };
-            scratch.frames.write_own(&message, version, qos, retain, packet_id, own, output);
-        }
     }
 }
 

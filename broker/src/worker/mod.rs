@@ -2,9 +2,10 @@
 //! clock. The files here are the steps of a turn, in data-flow order:
 //!
 //! `accept` takes connections, `input` cuts their bytes into packets, `connect`, `publish`, `acknowledge` and
-//! `subscribe` carry packets out, `deliver` brings messages to sessions, `flush` writes, `close` ends a connection,
-//! `sessions` goes on where a connection has ended and another begins, `control` answers other cores and the log. `turn` is the loop itself.
-//! `sys`, `delayed` and `modules` are features of their own, off the path of a message.
+//! `subscribe` carry packets out, `deliver` and `pump` bring messages to sessions, `flush` writes, `close` ends a
+//! connection, `sessions` goes on where one has ended and another begins, `control` answers other cores and the log.
+//! `turn` is the loop itself. `retain` and `scan` are the two sides of retained messages, `share` and `member` those of
+//! shared subscriptions; `sys`, `delayed` and `modules` are features of their own, off the path of a message.
 //!
 //! What a core may never do: wait for another core, a disk or Kafka; keep a slice of the read buffer past the turn;
 //! do work without a budget.
@@ -25,6 +26,7 @@ mod member;
 mod modules;
 mod outbox;
 mod publish;
+mod pump;
 mod retain;
 mod scan;
 mod seen;
@@ -35,6 +37,7 @@ mod subscribe;
 mod sys;
 mod timer;
 mod turn;
+mod wills;
 
 #[cfg(feature = "replay")]
 pub mod replay;
