@@ -95,8 +95,8 @@ fn connections_that_rest_are_kept_alive_each_in_its_turn() {
     let began = Instant::now();
     let (tally, done, watcher) = load(&plan, Faults::default());
     assert_eq!(tally.expect("a run").totals.connected, 20);
-    // Twice a keep-alive each, however long a busy machine has made of it.
-    let most = 20 * (began.elapsed().as_millis() as u64 / 500 + 1);
+    // Twice a keep-alive each, however long a busy machine has made of it; the first and the last may come early.
+    let most = 20 * (began.elapsed().as_millis() as u64 / 500 + 2);
     assert!((40..=most).contains(&done.pings), "{done:?}, at most {most}");
     assert_eq!((done.disconnects, watcher.connected), (20, Some((20, 0))));
 }
