@@ -1,6 +1,6 @@
 //! A client: does what a random client does, reads what comes, and tells the book of both.
 
-use super::book::{Asked, Book, Sub};
+use super::book::{Asked, Book, How, Sub};
 use super::party::Kept;
 use super::world::World;
 use crate::net::network::Line;
@@ -12,7 +12,10 @@ use millrace_codec::{
 use std::collections::VecDeque;
 
 const TOPICS: [&str; 7] = ["a/b", "a/c", "a/b/c", "b", "h/a", "h/b", "h/a/b"];
-const FILTERS: [&str; 10] = ["a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
+/// What is retained: each topic has one publisher, the client of its position.
+const RETAINED: [&str; 4] = ["r/a", "r/b", "r/c", "r/d"];
+const FILTERS: [&str; 13] =
+    ["r/a", "r/+", "r/#", "a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// Messages that one client has under way, at most: below the broker's receive maximum.
@@ -257,8 +260,10 @@ impl Actor {
 
     fn publish(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.usable() else { return };
-        let topic = TOPICS[world.below(TOPICS.len() as u64) as usize];
-        let mut qos = qos_of(world.below(3));
+        let own = RETAINED.get(open.client).filter(|_| world.one_in(3));
+        let topic = own.copied().unwrap_or_else(|| TOPICS[world.below(TOPICS.len() as u64) as usize]);
+        // Of QoS 2 the last one sent may be another than the last one taken, once some are sent again.
+        let mut qos = qos_of(world.below(if own.is_some() { 2 } else { 3 }));
         let link = &book.links[open.link];
         let party = &book.parties[open.client];
         let v5 = open.version == Version::V5;
@@ -360,7 +365,7 @@ impl Open {
         self.push(&Packet::Publish(Publish {
             dup,
             qos,
-            retain: false,
+            retain: RETAINED.contains(&topic),
             topic,
             packet_id,
             properties,
@@ -431,7 +436,8 @@ impl Open {
                 }
                 let text = std::str::from_utf8(publish.payload).unwrap_or_default();
                 let number = text.split(':').next().and_then(|number| number.parse().ok());
-                book.arrived(at, number.unwrap_or(u64::MAX), publish.topic, (qos, packet_id, dup))?;
+                let how = How { qos, packet_id, dup, retain: publish.retain };
+                book.arrived(at, number.unwrap_or(u64::MAX), publish.topic, how)?;
             }
             Packet::PubAck(Ack { packet_id, .. }) => {
                 book.acknowledged(at, QoS::AtLeastOnce, *packet_id)?;

@@ -7,6 +7,7 @@ use millrace_codec::QoS;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One subscription of one client id. Times are stamps of the book.
+#[derive(Debug)]
 pub struct Sub {
     /// The connection that asked for it.
     pub link: usize,
@@ -44,12 +45,22 @@ pub struct Link {
 }
 
 /// One published message; its number is its position.
+#[derive(Debug)]
 pub struct Message {
     pub link: usize,
     pub topic: &'static str,
     pub qos: QoS,
     pub sent: u64,
     pub acknowledged: bool,
+}
+
+/// How a message came.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    pub qos: QoS,
+    pub packet_id: u16,
+    pub dup: bool,
+    pub retain: bool,
 }
 
 /// Everything that clients did and saw.
@@ -183,16 +194,10 @@ impl Book {
     }
 
     /// A message came.
-    pub fn arrived(
-        &mut self,
-        link: usize,
-        number: u64,
-        topic: &str,
-        (qos, packet_id, dup): (QoS, u16, bool),
-    ) -> Result<(), String> {
+    pub fn arrived(&mut self, link: usize, number: u64, topic: &str, how: How) -> Result<(), String> {
         self.deliveries += 1;
-        let how = format!("{qos:?}, packet id {packet_id}{}", if dup { ", repeated" } else { "" });
-        let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how}: {what}"));
+        let How { qos, packet_id, dup, retain } = how;
+        let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
         let Book { links, parties, messages, order, .. } = self;
         let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
         if message.topic != topic {
@@ -212,7 +217,7 @@ impl Book {
             .subs
             .iter()
             .filter(|sub| millrace_router::matches(sub.filter, topic))
-            .filter(|sub| sub.ended.is_none_or(|ended| ended > message.sent))
+            .filter(|sub| retain || sub.ended.is_none_or(|ended| ended > message.sent))
             .map(|sub| sub.qos.min(message.qos))
             .max();
         match may {
@@ -220,6 +225,17 @@ impl Book {
             Some(most) if qos > most => return fail("with more than what was granted"),
             _ => {}
         }
+        let newest = one.newest.entry((message.topic, qos as u8)).or_default();
+        if retain {
+            // It may be the message that came live, or came for another subscription.
+            if *newest > number {
+                return fail(&format!("retained, and older than {newest}, which came before"));
+            }
+            one.retained += 1;
+            *newest = number;
+            return Ok(());
+        }
+        *newest = number.max(*newest);
         if !one.seen.insert(number) {
             return fail("twice");
         }
@@ -250,6 +266,7 @@ impl Book {
             }
             if nothing_dropped {
                 self.check_complete(at, opened, party)?;
+                self.check_retained(at, party)?;
             }
         }
         Ok(())
@@ -274,6 +291,32 @@ impl Book {
                 return Err(format!(
                     "link {at} (client {}): message {number} of link {} on {} with {:?} was lost",
                     self.links[at].client, message.link, message.topic, message.qos
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each topic that is retained, the last message has come to all that are subscribed to it, live or retained.
+    fn check_retained(&self, at: usize, party: &Party) -> Result<(), String> {
+        let retained =
+            self.messages.iter().enumerate().filter(|(_, message)| message.topic.starts_with("r/"));
+        for (number, message) in retained {
+            let from = &self.links[message.link];
+            if !message.acknowledged && (from.opened.is_none() || from.over) {
+                continue;
+            }
+            let granted = |sub: &&Sub| sub.granted.is_some() && !sub.end_asked && sub.ended.is_none();
+            // What is on its way with QoS 0 is lost with a connection, so this is said of those made on this one.
+            let mut subs = party.subs.iter().filter(granted);
+            let must = subs.find(|sub| millrace_router::matches(sub.filter, message.topic) && sub.link == at);
+            let newest = (0..3).filter_map(|qos| party.newest.get(&(message.topic, qos))).max();
+            if let Some(sub) = must
+                && newest.is_none_or(|newest| *newest < number as u64)
+            {
+                return Err(format!(
+                    "link {at}: {newest:?} is the last on {}, not {number} of {message:?}; {sub:?}",
+                    message.topic
                 ));
             }
         }

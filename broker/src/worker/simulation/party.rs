@@ -38,6 +38,9 @@ pub struct Party {
     known: BTreeMap<u16, u64>,
     pub seen: BTreeSet<u64>,
     pub repetitions: u64,
+    /// The newest message of each topic and QoS, live or retained.
+    pub newest: BTreeMap<(&'static str, u8), u64>,
+    pub retained: u64,
 }
 
 impl Party {
@@ -55,6 +58,8 @@ impl Party {
             known: BTreeMap::new(),
             seen: BTreeSet::new(),
             repetitions: 0,
+            newest: BTreeMap::new(),
+            retained: 0,
         }
     }
 
