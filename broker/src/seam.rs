@@ -33,6 +33,10 @@ pub enum Branch {
     CutPacket,
     /// A client that does not take its answers is not read any more.
     Choked,
+    /// A client is back whose session has messages in flight.
+    ResumedInFlight,
+    /// A client id that is connected connected again, and its session is kept.
+    TakeOverKept,
 }
 
 #[cfg(any(test, feature = "simulation"))]

@@ -176,6 +176,11 @@ impl Network {
         state.tidy(number);
     }
 
+    /// Whether a connection was reset and the broker has let go of it.
+    pub fn is_gone(&self, number: u32) -> bool {
+        !self.state().wires.contains_key(&number)
+    }
+
     /// What this core has not been told yet.
     pub fn events(&self, core: usize) -> Vec<(Token, Event)> {
         std::mem::take(&mut self.state().events[core]).into_iter().collect()

@@ -222,6 +222,9 @@ impl Core {
         self.read(connection, true);
         if old(self).is_some_and(|(now, _)| now == session) {
             crate::seam::mark(crate::seam::Branch::TakeOver);
+            if self.sessions.at(session.index).is_some_and(Session::is_kept) {
+                crate::seam::mark(crate::seam::Branch::TakeOverKept);
+            }
             self.close(connection, Cause::TakenOver);
         }
     }
@@ -251,6 +254,9 @@ impl Core {
         let Some(session) = self.sessions.at_mut(position) else { return Next::Gone };
         if present.is_some() {
             session.resume(username, version, receive_limit, send_limit);
+            if session.flow_if_any().is_some_and(|flow| !flow.outbound.is_caught_up()) {
+                crate::seam::mark(crate::seam::Branch::ResumedInFlight);
+            }
         }
         session.connection = index;
         session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);

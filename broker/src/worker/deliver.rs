@@ -257,8 +257,10 @@ impl Core {
                 counters.dropped_slow += 1;
                 return Sent::Dropped;
             }
-            if (patient || limits.queue_qos0) && !queued && session.flow().outbound.has_queue() {
-                return Sent::NotNow; // behind those that came while its client was away
+            // Behind those that came while its client was away; and no older retained message comes after this one.
+            let in_order = (patient || message.order != 0 || limits.queue_qos0) && !queued;
+            if in_order && session.flow_if_any().is_some_and(|flow| flow.outbound.has_queue()) {
+                return Sent::NotNow;
             }
         } else {
             let outbound = &session.flow().outbound;

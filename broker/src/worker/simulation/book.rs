@@ -1,15 +1,20 @@
-//! What each client may and must see. Kept from the clients' side only: what was sent, and what came. A session ends
-//! with its connection, so expectations belong to connections; those of a kept session would belong to its client id.
+//! What each client may and must see. Kept from the clients' side only: what was sent, and what came. Expectations belong
+//! to client ids ([`Party`]), because a session may outlive its connection. A QoS 1 message that is sent again on another
+//! connection is a message of its own here: the broker has to treat it so, and what it is to be is as strict then.
 
+use super::party::{Kept, Party};
 use millrace_codec::QoS;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-/// One subscription of one connection. Times are stamps of the book.
+/// One subscription of one client id. Times are stamps of the book.
+#[derive(Debug)]
 pub struct Sub {
+    /// The connection that asked for it.
+    pub link: usize,
     pub filter: &'static str,
     pub qos: QoS,
     pub granted: Option<u64>,
-    /// An UNSUBSCRIBE, or a SUBSCRIBE in its place, was sent.
+    /// An UNSUBSCRIBE, or a SUBSCRIBE in its place, was sent, or its session may end.
     pub end_asked: bool,
     pub ended: Option<u64>,
 }
@@ -17,6 +22,7 @@ pub struct Sub {
 /// What the answer to a SUBSCRIBE or UNSUBSCRIBE is for: positions in `subs`.
 pub struct Asked {
     pub packet_id: u16,
+    pub filter: &'static str,
     pub begins: Option<usize>,
     pub ends: Vec<usize>,
 }
@@ -24,21 +30,22 @@ pub struct Asked {
 /// One connection, from the client's side.
 pub struct Link {
     pub client: usize,
-    /// CONNACK seen.
-    pub open: bool,
+    /// When its CONNECT was sent, milliseconds.
+    pub sent_ms: u64,
+    pub clean: bool,
+    /// Seconds that its session outlives it.
+    pub expiry_s: u32,
+    /// CONNACK seen, at this stamp.
+    pub opened: Option<u64>,
+    /// It goes on with a session.
+    pub resumed: bool,
     pub over: bool,
-    pub subs: Vec<Sub>,
     pub asked: VecDeque<Asked>,
-    pub pubacks: VecDeque<(u16, u64)>,
-    pub pubrecs: VecDeque<(u16, u64)>,
-    /// Between PUBREC and PUBCOMP; whether it was repeated.
-    pub unreleased: BTreeMap<u16, u64>,
     pub pings: u64,
-    seen: BTreeSet<u64>,
-    order: BTreeMap<(usize, &'static str, u8), u64>,
 }
 
 /// One published message; its number is its position.
+#[derive(Debug)]
 pub struct Message {
     pub link: usize,
     pub topic: &'static str,
@@ -47,36 +54,116 @@ pub struct Message {
     pub acknowledged: bool,
 }
 
+/// How a message came.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    pub qos: QoS,
+    pub packet_id: u16,
+    pub dup: bool,
+    pub retain: bool,
+}
+
 /// Everything that clients did and saw.
 #[derive(Default)]
 pub struct Book {
     pub links: Vec<Link>,
+    pub parties: Vec<Party>,
     pub messages: Vec<Message>,
     pub stamp: u64,
     pub deliveries: u64,
+    /// The last number that a client got: of each connection and topic, and of each client, topic and QoS it was
+    /// published with; both for each QoS it came with.
+    order: BTreeMap<(usize, bool, usize, &'static str, u8), u64>,
 }
 
 impl Book {
+    pub fn new(parties: usize) -> Book {
+        Book { parties: (0..parties).map(|_| Party::new()).collect(), ..Book::default() }
+    }
+
     pub fn tick(&mut self) -> u64 {
         self.stamp += 1;
         self.stamp
     }
 
-    pub fn link(&mut self, client: usize) -> usize {
+    /// A CONNECT is sent at this time.
+    pub fn link(&mut self, client: usize, sent_ms: u64, clean: bool, expiry_s: u32) -> usize {
+        let at = self.links.len();
         self.links.push(Link {
             client,
-            open: false,
+            sent_ms,
+            clean,
+            expiry_s,
+            opened: None,
+            resumed: false,
             over: false,
-            subs: Vec::new(),
             asked: VecDeque::new(),
-            pubacks: VecDeque::new(),
-            pubrecs: VecDeque::new(),
-            unreleased: BTreeMap::new(),
             pings: 0,
-            seen: BTreeSet::new(),
-            order: BTreeMap::new(),
         });
-        self.links.len() - 1
+        let party = &mut self.parties[client];
+        party.link = Some(at);
+        if clean {
+            party.discard();
+            party.subs.iter_mut().for_each(|sub| sub.end_asked = true);
+        }
+        at
+    }
+
+    /// CONNACK; `present`: as it says, or nothing for a client of MQTT 3.1, which is not told.
+    pub fn opened(&mut self, at: usize, present: Option<bool>, now_ms: u64) -> Result<(), String> {
+        let now = self.tick();
+        let link = &mut self.links[at];
+        let party = &mut self.parties[link.client];
+        let expected = match party.kept {
+            _ if link.clean => Some(false),
+            Kept::No => Some(false),
+            Kept::For(since_ms, seconds) if now_ms - since_ms < u64::from(seconds) * 1_000 => Some(true),
+            _ => None,
+        };
+        let present = present.or(expected).unwrap_or_default();
+        if expected.is_some_and(|expected| expected != present) {
+            return Err(format!("link {at}: session present {present} after {:?}", party.kept));
+        }
+        link.opened = Some(now);
+        link.resumed = present;
+        party.unclean = false;
+        if !present {
+            // Those of a clean start are what was sent since then.
+            if !link.clean {
+                party.discard();
+            }
+            party.begin(at, now);
+        }
+        Ok(())
+    }
+
+    /// A connection has ended, or its client turns away from it.
+    pub fn over(&mut self, at: usize) {
+        let link = &mut self.links[at];
+        link.over = true;
+        let party = &mut self.parties[link.client];
+        party.link = None;
+        party.unsure.extend(link.asked.iter().map(|asked| asked.filter));
+        let (kept, known) = (link.expiry_s > 0, link.opened.is_some());
+        // Without a CONNACK it does not know whether this was still the session that it remembers; what says that a
+        // session is present later may speak of another one.
+        let same = !link.clean && kept && matches!(party.kept, Kept::For(_, super::actor::EXPIRY_S));
+        party.unclean |= !known && !same;
+        party.kept = match party.kept {
+            _ if known && !kept => Kept::No,
+            _ if known => Kept::For(link.sent_ms, link.expiry_s),
+            Kept::No if !kept => Kept::No,
+            Kept::For(since_ms, before) if kept && !link.clean => {
+                Kept::For(since_ms, before.min(link.expiry_s))
+            }
+            _ => Kept::Perhaps,
+        };
+        if !kept || (link.clean && !known) {
+            for sub in party.subs.iter_mut().filter(|sub| sub.ended.is_none()) {
+                sub.end_asked = true;
+                party.unsure.insert(sub.filter);
+            }
+        }
     }
 
     pub fn publish(&mut self, link: usize, topic: &'static str, qos: QoS) -> u64 {
@@ -87,8 +174,8 @@ impl Book {
 
     /// PUBACK or PUBREC: in the order of the publishes.
     pub fn acknowledged(&mut self, link: usize, qos: QoS, packet_id: u16) -> Result<(), String> {
-        let Book { links, messages, .. } = self;
-        let one = &mut links[link];
+        let Book { links, parties, messages, .. } = self;
+        let one = &mut parties[links[link].client];
         if qos == QoS::ExactlyOnce && one.unreleased.contains_key(&packet_id) {
             return Ok(()); // the answer to a repetition
         }
@@ -107,20 +194,30 @@ impl Book {
     }
 
     /// A message came.
-    pub fn arrived(&mut self, link: usize, number: u64, topic: &str, qos: QoS) -> Result<(), String> {
+    pub fn arrived(&mut self, link: usize, number: u64, topic: &str, how: How) -> Result<(), String> {
         self.deliveries += 1;
-        let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {qos:?}: {what}"));
-        let Book { links, messages, .. } = self;
+        let How { qos, packet_id, dup, retain } = how;
+        let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
+        let Book { links, parties, messages, order, .. } = self;
         let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
         if message.topic != topic {
             return fail("was published on another topic");
         }
-        let one = &mut links[link];
+        let client = links[link].client;
+        let one = &mut parties[client];
+        if dup && !links[link].resumed {
+            return fail("a repetition in a new session");
+        }
+        match one.takes(packet_id, number, qos, dup) {
+            Err(what) => return fail(what),
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+        }
         let may = one
             .subs
             .iter()
             .filter(|sub| millrace_router::matches(sub.filter, topic))
-            .filter(|sub| sub.ended.is_none_or(|ended| ended > message.sent))
+            .filter(|sub| retain || sub.ended.is_none_or(|ended| ended > message.sent))
             .map(|sub| sub.qos.min(message.qos))
             .max();
         match may {
@@ -128,89 +225,126 @@ impl Book {
             Some(most) if qos > most => return fail("with more than what was granted"),
             _ => {}
         }
+        let newest = one.newest.entry((message.topic, qos as u8)).or_default();
+        if retain {
+            // It may be the message that came live, or came for another subscription.
+            if *newest > number {
+                return fail(&format!("retained, and older than {newest}, which came before"));
+            }
+            one.retained += 1;
+            *newest = number;
+            return Ok(());
+        }
+        *newest = number.max(*newest);
         if !one.seen.insert(number) {
             return fail("twice");
         }
-        let last = one.order.insert((message.link, message.topic, qos as u8), number);
-        match last {
-            Some(last) if last > number => fail(&format!("after {last} of the same publisher")),
-            _ => Ok(()),
+        let from = links[message.link].client;
+        let orders = [
+            (client, false, message.link, message.topic, qos as u8),
+            (client, true, from, message.topic, qos as u8 * 3 + message.qos as u8),
+        ];
+        for key in orders {
+            if let Some(last) = order.insert(key, number).filter(|last| *last > number) {
+                return fail(&format!("after {last} of the same publisher"));
+            }
         }
+        Ok(())
     }
 
-    /// At rest: whether each link that is still open has seen what it must.
+    /// At rest: whether each client that is connected has seen what it must.
     pub fn check(&self, nothing_dropped: bool) -> Result<(), String> {
-        for (at, link) in self.links.iter().enumerate().filter(|(_, link)| link.open && !link.over) {
-            if !link.pubacks.is_empty() || !link.pubrecs.is_empty() || !link.unreleased.is_empty() {
+        for party in &self.parties {
+            let Some(at) = party.link else { continue };
+            let link = &self.links[at];
+            let Some(opened) = link.opened else { return Err(format!("link {at}: never answered")) };
+            if party.under_way() > 0 {
                 return Err(format!("link {at}: acknowledgements were never sent"));
             }
             if !link.asked.is_empty() || link.pings > 0 {
                 return Err(format!("link {at}: requests were never answered"));
             }
             if nothing_dropped {
-                self.check_complete(at, link)?;
+                self.check_complete(at, opened, party)?;
+                self.check_retained(at, party)?;
             }
         }
         Ok(())
     }
 
-    fn check_complete(&self, at: usize, link: &Link) -> Result<(), String> {
+    fn check_complete(&self, at: usize, opened: u64, party: &Party) -> Result<(), String> {
         for (number, message) in self.messages.iter().enumerate() {
             let arrived_surely = message.acknowledged || {
                 let from = &self.links[message.link];
-                from.open && !from.over
+                from.opened.is_some() && !from.over
             };
-            let must = link.subs.iter().any(|sub| {
+            // What comes with QoS 0 is for those who are there.
+            let waits = |sub: &Sub| sub.qos.min(message.qos) > QoS::AtMostOnce || message.sent > opened;
+            let must = party.subs.iter().any(|sub| {
                 sub.granted.is_some_and(|granted| granted < message.sent)
                     && !sub.end_asked
+                    && sub.ended.is_none()
                     && millrace_router::matches(sub.filter, message.topic)
+                    && waits(sub)
             });
-            if arrived_surely && must && !link.seen.contains(&(number as u64)) {
+            if arrived_surely && must && !party.seen.contains(&(number as u64)) {
                 return Err(format!(
                     "link {at} (client {}): message {number} of link {} on {} with {:?} was lost",
-                    link.client, message.link, message.topic, message.qos
+                    self.links[at].client, message.link, message.topic, message.qos
                 ));
             }
         }
         Ok(())
     }
-}
 
-impl Link {
-    /// Whether a packet id of this client is in use.
-    pub fn uses(&self, id: u16) -> bool {
-        self.pubacks.iter().chain(&self.pubrecs).any(|&(used, _)| used == id)
-            || self.unreleased.contains_key(&id)
-            || self.asked.iter().any(|asked| asked.packet_id == id)
-    }
-
-    /// What is subscribed to with this filter is to end, or to be replaced.
-    pub fn end(&mut self, filter: &str) -> Vec<usize> {
-        let mut ends = Vec::new();
-        for (at, sub) in self.subs.iter_mut().enumerate() {
-            if sub.filter == filter && !sub.end_asked {
-                sub.end_asked = true;
-                ends.push(at);
+    /// Of each topic that is retained, the last message has come to all that are subscribed to it, live or retained.
+    fn check_retained(&self, at: usize, party: &Party) -> Result<(), String> {
+        let retained =
+            self.messages.iter().enumerate().filter(|(_, message)| message.topic.starts_with("r/"));
+        for (number, message) in retained {
+            let from = &self.links[message.link];
+            if !message.acknowledged && (from.opened.is_none() || from.over) {
+                continue;
             }
-        }
-        ends
-    }
-
-    /// SUBACK or UNSUBACK: in the order of the requests, at this stamp.
-    pub fn answered(&mut self, packet_id: u16, begins: bool, now: u64) -> Result<(), String> {
-        let Some(asked) = self.asked.pop_front() else { return Err("an answer to no request".into()) };
-        if asked.packet_id != packet_id || asked.begins.is_some() != begins {
-            return Err(format!("answer {packet_id} before that to {}", asked.packet_id));
-        }
-        asked.ends.into_iter().for_each(|at| self.subs[at].ended = Some(now));
-        if let Some(at) = asked.begins {
-            self.subs[at].granted = Some(now);
+            let granted = |sub: &&Sub| sub.granted.is_some() && !sub.end_asked && sub.ended.is_none();
+            // What is on its way with QoS 0 is lost with a connection, so this is said of those made on this one.
+            let mut subs = party.subs.iter().filter(granted);
+            let must = subs.find(|sub| millrace_router::matches(sub.filter, message.topic) && sub.link == at);
+            let newest = (0..3).filter_map(|qos| party.newest.get(&(message.topic, qos))).max();
+            if let Some(sub) = must
+                && newest.is_none_or(|newest| *newest < number as u64)
+            {
+                return Err(format!(
+                    "link {at}: {newest:?} is the last on {}, not {number} of {message:?}; {sub:?}",
+                    message.topic
+                ));
+            }
         }
         Ok(())
     }
 
-    /// Filters that are subscribed to, once all requests are answered.
-    pub fn filters(&self) -> BTreeSet<&'static str> {
-        self.subs.iter().filter(|sub| !sub.end_asked).map(|sub| sub.filter).collect()
+    /// SUBACK or UNSUBACK: in the order of the requests.
+    pub fn answered(&mut self, at: usize, packet_id: u16, begins: bool) -> Result<(), String> {
+        let now = self.tick();
+        let link = &mut self.links[at];
+        let Some(asked) = link.asked.pop_front() else { return Err("an answer to no request".into()) };
+        if asked.packet_id != packet_id || asked.begins.is_some() != begins {
+            return Err(format!("answer {packet_id} before that to {}", asked.packet_id));
+        }
+        let party = &mut self.parties[link.client];
+        party.unsure.remove(asked.filter);
+        for at in asked.ends {
+            party.subs[at].ended.get_or_insert(now);
+        }
+        if let Some(at) = asked.begins {
+            party.subs[at].granted = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Whether a packet id of this connection's client is in use.
+    pub fn uses(&self, link: usize, id: u16) -> bool {
+        let link = &self.links[link];
+        self.parties[link.client].uses(id) || link.asked.iter().any(|asked| asked.packet_id == id)
     }
 }

@@ -1,7 +1,7 @@
 //! One history: a seed makes the pressure, the clients and all that happens; then the network is made good, everybody
 //! answers, and what is left is judged.
 
-use super::actor::{Actor, name};
+use super::actor::{Actor, EXPIRY_S, name};
 use super::book::Book;
 use super::world::{DIR, Pressure, STREAM, World, log_config};
 use crate::config::Config;
@@ -13,9 +13,8 @@ use millrace_kafka_sink::log::{self};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Clients, and client ids: some of them take over each other's connections.
-const CLIENTS: usize = 10;
-const NAMES: usize = 8;
+/// Clients.
+const CLIENTS: usize = 8;
 
 /// What one history came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     let _named = Named(seed);
     let world = World::new(seed, &pressure(seed)).map_err(|error| error.to_string())?;
     seam::take_marks();
-    let mut book = Book::default();
+    let mut book = Book::new(CLIENTS);
     let result = play(&world, &mut book);
     result.map_err(|what| format!("seed {seed}: {what}\nlast events:\n{}", world.last_events()))?;
     let (messages, deliveries) = (book.messages.len() as u64, book.deliveries);
@@ -73,8 +72,7 @@ fn pressure(seed: u64) -> Pressure {
     limits.max_inflight = 2 + random.below(10) as u16;
     limits.max_output_bytes = if random.one_in(3) { 600 } else { 1 << 20 };
     limits.max_queued_messages = if random.one_in(4) { 3 } else { 100_000 };
-    // The book knows no sessions without connections yet.
-    limits.session_expiry_max = 0;
+    limits.session_expiry_max = EXPIRY_S;
     limits.held_bytes = 512 + random.below(16_000) as u32;
     Pressure {
         cores: 1 + random.below(4) as usize,
@@ -87,7 +85,7 @@ fn pressure(seed: u64) -> Pressure {
 }
 
 fn play(world: &World, book: &mut Book) -> Result<(), String> {
-    let mut actors: Vec<Actor> = (0..CLIENTS).map(|at| Actor::new(at % NAMES)).collect();
+    let mut actors: Vec<Actor> = (0..CLIENTS).map(Actor::new).collect();
     let steps = 400 + world.below(1_000);
     let crash_at = world.below(steps);
     for step in 0..steps {
@@ -109,7 +107,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     }
     world.network().make_good();
     world.fs.heal();
-    rest(world, book, &mut actors)?;
+    rest(world, book, Some(&mut actors))?;
     world.check_rest()?;
     let counters = world.counters();
     let dropped = counters.dropped_queue_full + counters.dropped_slow + counters.dropped_too_large;
@@ -118,7 +116,9 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     for actor in &mut actors {
         actor.vanish(world, book);
     }
-    rest(world, book, &mut actors)?;
+    rest(world, book, None)?;
+    world.pass(u64::from(EXPIRY_S) * 1_000);
+    rest(world, book, None)?;
     let held = world.held();
     if held.iter().any(|held| *held != [0; 3]) || !world.shared().routes.is_empty() {
         return Err(format!("everybody has gone, and cores hold {held:?}"));
@@ -126,8 +126,8 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     check_log(world.fs.kill(), book, false)
 }
 
-/// Until nobody has anything to do and all deadlines of closing connections are over.
-fn rest(world: &World, book: &mut Book, actors: &mut [Actor]) -> Result<(), String> {
+/// Until nobody has anything to do and all deadlines of closing connections are over. Clients are all there, or none is.
+fn rest(world: &World, book: &mut Book, mut actors: Option<&mut [Actor]>) -> Result<(), String> {
     let mut quiet = 0;
     for _ in 0..2_000 {
         if !world.settle() {
@@ -137,7 +137,7 @@ fn rest(world: &World, book: &mut Book, actors: &mut [Actor]) -> Result<(), Stri
             return Err("the log has failed".into());
         }
         let mut acted = false;
-        for actor in &mut *actors {
+        for actor in actors.iter_mut().flat_map(|actors| actors.iter_mut()) {
             acted |= actor.finish(world, book)?;
         }
         if acted {
@@ -162,10 +162,10 @@ fn check_routes(world: &World, book: &Book) -> Result<(), String> {
     let cores = world.held().len();
     let mut filters: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     let mut sessions = vec![0; cores];
-    for link in book.links.iter().filter(|link| link.open && !link.over) {
-        let home = world.shared().home(&name(link.client));
+    for (client, party) in book.parties.iter().enumerate().filter(|(_, party)| party.link.is_some()) {
+        let home = world.shared().home(&name(client));
         sessions[home] += 1;
-        link.filters().into_iter().for_each(|filter| *filters.entry((home, filter)).or_default() += 1);
+        party.filters().into_iter().for_each(|filter| *filters.entry((home, filter)).or_default() += 1);
     }
     for (core, held) in world.held().into_iter().enumerate() {
         let expected = filters.keys().filter(|(home, _)| *home == core).count();
@@ -257,9 +257,9 @@ mod tests {
     fn whole_nodes_keep_their_promises() {
         let seeds = match setting("MILLRACE_SEED") {
             Some(seed) => seed..seed + 1,
-            None => 0..setting("MILLRACE_SEEDS").unwrap_or(300),
+            None => 0..setting("MILLRACE_SEEDS").unwrap_or(500),
         };
-        let all = seeds.end - seeds.start >= 300;
+        let all = seeds.end - seeds.start >= 500;
         let mut sum = Outcome { hash: 0, marks: 0, messages: 0, deliveries: 0, faults: 0 };
         for seed in seeds {
             let outcome = run(seed).unwrap_or_else(|failure| panic!("{failure}"));
@@ -275,7 +275,7 @@ mod tests {
         if all {
             use Branch::{
                 CutPacket, Duplicate, FanOutLater, HandOffRefused, Held, LaneDrained, LaneFull, Overflow,
-                QueueFull, RingFull, ShortWrite, TakeOver, WakeRace,
+                QueueFull, ResumedInFlight, RingFull, ShortWrite, TakeOver, TakeOverKept, WakeRace,
             };
             let expected = [
                 TakeOver,
@@ -291,6 +291,8 @@ mod tests {
                 FanOutLater,
                 ShortWrite,
                 CutPacket,
+                ResumedInFlight,
+                TakeOverKept,
             ];
             for branch in expected {
                 assert!(sum.marks & 1 << branch as u32 != 0, "no history came by {branch:?}");

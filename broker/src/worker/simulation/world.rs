@@ -195,6 +195,10 @@ impl World {
         }
     }
 
+    pub fn now_ms(&self) -> u64 {
+        self.inner.mono_ms.get()
+    }
+
     pub fn pass(&self, ms: u64) {
         self.inner.mono_ms.set(self.inner.mono_ms.get() + ms);
     }
