@@ -2,7 +2,7 @@
 
 use super::seen::Matches;
 use super::{Core, FanOut, Target};
-use crate::config::Overlap;
+use crate::config::{Overlap, QueueFull};
 use crate::connection::Phase;
 use crate::delivery::{Alias, Message, Own, Stored};
 use crate::hook::{Hooks, Room};
@@ -164,14 +164,14 @@ impl Core {
         if target.options.no_local() && self.is_own(target, message) {
             return;
         }
-        if message.order != 0 {
+        let taken = match target.several_ids {
+            true => self.deliver_with_ids(target, message),
+            false => self.deliver_or_queue(target.session, message, Terms::of(target.options, message)),
+        };
+        // What was dropped may still come as a retained message.
+        if taken && message.order != 0 {
             self.saw_live(target.session, message);
         }
-        if target.several_ids {
-            return self.deliver_with_ids(target, message);
-        }
-        let terms = Terms::of(target.options, message);
-        self.deliver_or_queue(target.session, message, terms);
     }
 
     /// A message that was published to be retained is delivered: what a scan under way brings of its topic may be older.
@@ -184,7 +184,7 @@ impl Core {
 
     /// To a client with several subscriptions that match, all their identifiers in one packet [MQTT-3.3.4-4]. They
     /// are made properties of a message of its own.
-    fn deliver_with_ids(&mut self, target: Target, message: &Message<'_>) {
+    fn deliver_with_ids(&mut self, target: Target, message: &Message<'_>) -> bool {
         let mut list = PropertyBuf::new();
         list.push_where(Properties::from_validated(message.properties), |_| true);
         let ids = &self.scratch.ids;
@@ -197,26 +197,30 @@ impl Core {
         let shared = self.scratch.stored.take();
         self.scratch.frames.next_message(true);
         let message = Message { properties: list.as_properties().raw(), ..*message };
-        self.deliver_or_queue(target.session, &message, terms);
+        let taken = self.deliver_or_queue(target.session, &message, terms);
         self.begin_message(false);
         self.scratch.stored = shared;
+        taken
     }
 
+    /// Sends a message to one session now or later. `false`: neither, it is dropped.
     #[inline]
-    pub(super) fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) {
+    pub(super) fn deliver_or_queue(&mut self, session: u32, message: &Message<'_>, terms: Terms) -> bool {
         match self.send(session, message, terms, false) {
-            Sent::Yes | Sent::Dropped => {}
+            Sent::Yes => true,
+            Sent::Dropped => false,
             waits => self.queue_up(session, message, terms, waits),
         }
     }
 
     /// A message that cannot be sent now.
     #[cold]
-    fn queue_up(&mut self, session: u32, message: &Message<'_>, terms: Terms, waits: Sent) {
-        self.enqueue(session, message, terms);
+    fn queue_up(&mut self, session: u32, message: &Message<'_>, terms: Terms, waits: Sent) -> bool {
+        let queued = self.enqueue(session, message, terms);
         if waits == Sent::NoRoom {
             self.starve(session);
         }
+        queued
     }
 
     /// Sends a message to one session now if that is possible. `queued`: it comes from the front of the session's
@@ -325,14 +329,14 @@ impl Core {
         }
     }
 
-    fn enqueue(&mut self, position: u32, message: &Message<'_>, terms: Terms) {
+    fn enqueue(&mut self, position: u32, message: &Message<'_>, terms: Terms) -> bool {
         let limits = &self.shared.limits;
         let limits = QueueLimits {
             messages: limits.max_queued_messages,
             bytes: limits.max_queued_bytes,
             full: limits.queue_full,
         };
-        let Some(session) = self.sessions.at_mut(position) else { return };
+        let Some(session) = self.sessions.at_mut(position) else { return false };
         let now_ms = self.now.mono_ms;
         let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms)));
         let Terms { qos, retain, subscription_id, .. } = terms;
@@ -342,6 +346,8 @@ impl Core {
             crate::seam::mark(crate::seam::Branch::QueueFull);
         }
         self.counters.dropped_queue_full += dropped;
+        // The oldest may have made room for it.
+        dropped == 0 || limits.full == QueueFull::DropOldest
     }
 }
 

@@ -222,4 +222,32 @@ mod tests {
         assert_eq!(sim.held(), [0; 3]);
         assert!(sim.core.shared.routes.is_empty());
     }
+
+    /// A QoS 0 message that was dropped, because its receiver had gone, has not been seen by it: it still comes as the
+    /// retained message of its topic.
+    #[test]
+    fn what_was_dropped_while_a_scan_was_under_way_comes_with_its_answer() {
+        let data = tempfile::tempdir().expect("a directory");
+        let mut sim = Sim::start(data.path(), 5).expect("a core");
+        let publisher = sim.connect();
+        sim.send(publisher, &connect(1));
+        sim.send(publisher, b"\x31\x06\0\x03r/xx");
+        sim.turn(1);
+        let kept = [b"\x10\x0d\0\x04MQTT\x04\0\0\x3c\0\x01s".as_slice(), b"\x82\x08\0\x01\0\x03r/+\x01"];
+        let subscriber = sim.connect();
+        sim.send(subscriber, kept[0]);
+        sim.turn(2);
+        // In one turn: it subscribes, asks, and goes; then the message comes.
+        sim.send(subscriber, kept[1]);
+        sim.close(subscriber);
+        sim.send(publisher, b"\x31\x06\0\x03r/dd");
+        (3..8).for_each(|ms| sim.turn(ms));
+        let subscriber = sim.connect();
+        sim.send(subscriber, kept[0]);
+        (8..13).for_each(|ms| sim.turn(ms));
+        let mut got = Vec::new();
+        sim.take(subscriber, &mut got);
+        let expected = [b"\x20\x02\x01\0".as_slice(), b"\x31\x06\0\x03r/dd", b"\x31\x06\0\x03r/xx"];
+        assert_eq!(got, expected.concat());
+    }
 }

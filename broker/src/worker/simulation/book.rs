@@ -307,9 +307,14 @@ impl Book {
                 continue;
             }
             let granted = |sub: &&Sub| sub.granted.is_some() && !sub.end_asked && sub.ended.is_none();
-            // What is on its way with QoS 0 is lost with a connection, so this is said of those made on this one.
+            // In its place there may be a later one with QoS 0 that was never sure to arrive; it is lost with a connection.
+            let later = &self.messages[number..];
+            let least =
+                later.iter().filter(|later| later.topic == message.topic).map(|later| later.qos).min();
+            let waits =
+                |sub: &Sub| sub.link == at || sub.qos.min(least.unwrap_or(message.qos)) > QoS::AtMostOnce;
             let mut subs = party.subs.iter().filter(granted);
-            let must = subs.find(|sub| millrace_router::matches(sub.filter, message.topic) && sub.link == at);
+            let must = subs.find(|sub| millrace_router::matches(sub.filter, message.topic) && waits(sub));
             let newest = (0..3).filter_map(|qos| party.newest.get(&(message.topic, qos))).max();
             if let Some(sub) = must
                 && newest.is_none_or(|newest| *newest < number as u64)
