@@ -39,6 +39,7 @@ impl Core {
     /// The connection of a session has ended.
     pub(super) fn leave_session(&mut self, position: u32, cause: Cause) {
         let now = self.now;
+        let Some(id) = self.sessions.id_at(position) else { return };
         let Some(session) = self.sessions.at_mut(position) else { return };
         tracing::debug!(client_id = &*session.client_id, reason = cause.word(), "disconnected");
         if cause == Cause::Goodbye {
@@ -49,6 +50,12 @@ impl Core {
         let kept = session.is_kept();
         let delayed = kept && session.will.as_ref().is_some_and(|will| will.delay_s > 0);
         let wakes_ms = if kept { session.pause(now.mono_ms) } else { u64::MAX };
+        // Before the will, which may be for others of its groups.
+        if kept {
+            self.be_away(id);
+        } else {
+            self.leave_all(id);
+        }
         if !delayed {
             self.publish_will_of(position);
         }
@@ -58,9 +65,6 @@ impl Core {
             self.counters.records_too_large += self.hooks.record(taken, now, session.who(), data);
         }
         if kept {
-            if let Some(id) = self.sessions.id_at(position) {
-                self.be_away(id);
-            }
             self.arm_session(position, wakes_ms);
         } else {
             self.end_session(position);
@@ -69,10 +73,9 @@ impl Core {
 
     /// A session ends for good [MQTT-3.1.2-4, MQTT-3.1.2-23]: with it the will that was delayed.
     pub(super) fn end_session(&mut self, position: u32) {
+        let Some(id) = self.sessions.id_at(position) else { return };
+        self.leave_all(id);
         self.publish_will_of(position);
-        if let Some(id) = self.sessions.id_at(position) {
-            self.leave_all(id);
-        }
         let Some(mut session) = self.sessions.remove(position) else { return };
         self.shared.sessions.fetch_sub(1, Ordering::Relaxed);
         self.clients.remove(&session.client_id, position);

@@ -154,6 +154,7 @@ impl Core {
         let (index, generation) = to.group;
         // If the group has gone, nobody wants the message any more.
         if self.groups.all.contains(SlotId { index, generation }) {
+            self.begin_message(true);
             self.dispatch(index, message, Some(to.member));
         }
     }

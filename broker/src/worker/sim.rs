@@ -250,4 +250,33 @@ mod tests {
         let expected = [b"\x20\x02\x01\0".as_slice(), b"\x31\x06\0\x03r/dd", b"\x31\x06\0\x03r/xx"];
         assert_eq!(got, expected.concat());
     }
+
+    /// What a member of a group gives back is sent to another as itself, whatever was sent to many before.
+    #[test]
+    fn what_a_member_gives_back_is_the_same_message() {
+        let data = tempfile::tempdir().expect("a directory");
+        let mut sim = Sim::start(data.path(), 5).expect("a core");
+        let clients: Vec<Client> = (0..5).map(|_| sim.connect()).collect();
+        for (number, client) in clients.iter().enumerate() {
+            sim.send(*client, &connect(number));
+        }
+        let [publisher, first, second, plain, other] = clients[..] else { panic!("five clients") };
+        for member in [first, second] {
+            sim.send(member, b"\x82\x0f\0\x01\0\x0a$share/g/t\x01");
+            sim.turn(1);
+        }
+        for one in [plain, other] {
+            sim.send(one, b"\x82\x06\0\x01\0\x01x\x01");
+        }
+        sim.send(publisher, b"\x32\x08\0\x01t\0\x01job");
+        sim.turn(2);
+        sim.send(publisher, b"\x32\x0a\0\x01x\0\x02plain");
+        sim.turn(3);
+        sim.take(second, &mut Vec::new());
+        sim.close(first);
+        sim.turn(4);
+        let mut got = Vec::new();
+        sim.take(second, &mut got);
+        assert_eq!(got, b"\x32\x08\0\x01t\0\x01job");
+    }
 }

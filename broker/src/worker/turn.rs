@@ -187,7 +187,6 @@ impl Core {
                     continue;
                 }
                 Purpose::Return(to) => {
-                    self.begin_message(true);
                     self.redispatch(to, &message);
                     continue;
                 }

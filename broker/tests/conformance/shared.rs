@@ -138,6 +138,26 @@ const SHARED: &[Case] = &[
         b pub %/t 1 6"#,
     ),
     (
+        "v5_4_8_2_the_will_of_a_member_goes_to_another",
+        r#"a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/t" 0003 'bye' }
+        a accepted
+        a sub $share/g/%/t 1
+        c connect 5
+        c sub $share/g/%/t 1
+        a rst
+        c < 30 { "%/t" {} 'bye' }"#,
+    ),
+    (
+        "v5_4_8_2_the_will_of_a_kept_member_goes_to_another",
+        r#"a > 10 { "MQTT" 05 04 003C { 11 0000003C } "%a" {} "%/t" 0003 'bye' }
+        a accepted
+        a sub $share/g/%/t 1
+        c connect 5
+        c sub $share/g/%/t 1
+        a rst
+        c < 30 { "%/t" {} 'bye' }"#,
+    ),
+    (
         "v5_4_8_2_6_a_refused_message_goes_to_nobody_else",
         r#"a connect 5
         b connect 5
