@@ -23,7 +23,7 @@ pub enum Purpose {
     Keep,
     /// A retained message for this scan.
     Answer(ScanId),
-    /// The end of an answer: with a payload of one byte, topic and payload are where to go on; else there is no more.
+    /// The end of an answer: the payload is where to go on, a byte and a text; without one there is no more.
     End(ScanId),
     /// For one member of a shared subscription.
     Member(ToMember),
@@ -142,22 +142,15 @@ impl Batch {
         }
     }
 
-    /// What the message at a position crosses for.
-    pub fn purpose(&self, position: usize) -> Purpose {
-        self.aside(position).map_or(Purpose::Deliver, |aside| aside.purpose)
-    }
-
     fn aside(&self, position: usize) -> Option<&Aside> {
-        if !self.items.get(position)?.aside {
-            return None;
-        }
         let found = self.asides.binary_search_by_key(&(position as u32), |aside| aside.position);
         self.asides.get(found.ok()?)
     }
 
-    /// The message at a position; the receiving core adds its own verdict.
-    pub fn get(&self, position: usize) -> Option<Message<'_>> {
+    /// The message at a position, and what it crosses for; the receiving core adds its own verdict.
+    pub fn get(&self, position: usize) -> Option<(Message<'_>, Purpose)> {
         let item = self.items.get(position)?;
+        let aside = if item.aside { self.aside(position) } else { None };
         let bytes = match &item.large {
             Some(large) => &large[..],
             None => &self.bytes[item.start as usize..],
@@ -165,7 +158,7 @@ impl Batch {
         let (topic, rest) = bytes.split_at(usize::from(item.topic));
         let (from, rest) = rest.split_at(usize::from(item.from));
         let (properties, rest) = rest.split_at(item.properties as usize);
-        Some(Message {
+        let message = Message {
             topic: text(topic),
             from: text(from),
             properties,
@@ -173,9 +166,10 @@ impl Batch {
             qos: item.qos,
             retain: item.retain,
             verdict: Verdict::default(),
-            order: self.aside(position).map_or(0, |aside| aside.order),
+            order: aside.map_or(0, |aside| aside.order),
             share: 0,
-        })
+        };
+        Some((message, aside.map_or(Purpose::Deliver, |aside| aside.purpose)))
     }
 
     /// Empties it for the next use; `false` when it grew too large to be kept.
@@ -214,7 +208,7 @@ mod tests {
         }
         assert_eq!(batch.len(), 3);
         for (position, sent) in messages.iter().enumerate() {
-            let got = batch.get(position).expect("is there");
+            let (got, _) = batch.get(position).expect("is there");
             assert_eq!((got.topic, got.from, got.payload), (sent.topic, sent.from, sent.payload));
             assert_eq!((got.properties, got.qos, got.retain), (sent.properties, sent.qos, sent.retain));
         }
@@ -248,14 +242,12 @@ mod tests {
         batch.pop();
         batch.push(&message(&payload[..6], 0), Purpose::End(scan), &mut None);
         let seen: Vec<_> = (0..batch.len())
-            .map(|at| {
-                (batch.purpose(at), batch.get(at).map(|message| (message.order, message.payload.len())))
-            })
+            .map(|at| batch.get(at).map(|(message, purpose)| (purpose, message.order, message.payload.len())))
             .collect();
         let expected = [
-            (Purpose::Deliver, Some((0, 9))),
-            (Purpose::Deliver, Some((7, 8))),
-            (Purpose::End(scan), Some((0, 6))),
+            Some((Purpose::Deliver, 0, 9)),
+            Some((Purpose::Deliver, 7, 8)),
+            Some((Purpose::End(scan), 0, 6)),
         ];
         assert_eq!(seen, expected);
     }
@@ -280,7 +272,7 @@ mod tests {
             batch.push(&message, Purpose::Deliver, &mut large);
         }
         let [a, b] = &batches;
-        let (a, b) = (a.get(0).expect("first"), b.get(0).expect("second"));
+        let ((a, _), (b, _)) = (a.get(0).expect("first"), b.get(0).expect("second"));
         assert_eq!(a.payload.as_ptr(), b.payload.as_ptr());
     }
 }

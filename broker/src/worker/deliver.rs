@@ -1,6 +1,7 @@
 //! From a routed message to the sessions of this core that want it.
 
 use super::seen::Matches;
+use super::share::GROUP_BIT;
 use super::{Core, FanOut, Target};
 use crate::config::{Overlap, QueueFull};
 use crate::connection::Phase;
@@ -78,7 +79,7 @@ impl Core {
             }
         }
         self.scratch.ids.clear();
-        if !self.groups.is_empty() {
+        if !self.groups.is_empty() && targets.iter().any(|target| target.session & GROUP_BIT != 0) {
             self.begin_message(false);
             self.deliver_to_groups(message, &mut targets);
         }

@@ -30,8 +30,12 @@ impl Core {
     }
 
     fn announce(&mut self, id: SlotId, number: u32, full: Box<str>) {
-        let member = Member { core: self.me, session: (id.index, id.generation), number };
-        self.say(self.group_core(&full), ShareNote::Join { full, member });
+        let member = self.member(id, number);
+        self.say(self.shared.keeper(&full), ShareNote::Join { full, member });
+    }
+
+    fn member(&self, id: SlotId, number: u32) -> Member {
+        Member { core: self.me, session: (id.index, id.generation), number }
     }
 
     fn membership(&mut self, id: SlotId, number: u32) -> Option<&mut Membership> {
@@ -85,9 +89,9 @@ impl Core {
 
     fn take_leave(&mut self, id: SlotId, membership: &Membership, gone: bool) {
         self.counters.unsubscribed += 1;
-        let member = Member { core: self.me, session: (id.index, id.generation), number: membership.number };
+        let member = self.member(id, membership.number);
         let full = membership.full.clone();
-        self.say(self.group_core(&full), ShareNote::Leave { full, member });
+        self.say(self.shared.keeper(&full), ShareNote::Leave { full, member });
         self.give_back(id, membership, gone);
     }
 
@@ -97,10 +101,9 @@ impl Core {
             return;
         };
         for membership in extra.memberships.clone() {
-            let member =
-                Member { core: self.me, session: (id.index, id.generation), number: membership.number };
+            let member = self.member(id, membership.number);
             let full = membership.full.clone();
-            self.say(self.group_core(&full), ShareNote::Away { full, member });
+            self.say(self.shared.keeper(&full), ShareNote::Away { full, member });
             self.give_back(id, &membership, true);
         }
     }
@@ -120,8 +123,8 @@ impl Core {
         let Some(group) = membership.group else { return };
         let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
         let taken = flow.map(|flow| flow.outbound.take_shared(membership.number, gone)).unwrap_or_default();
-        let member = Member { core: self.me, session: (id.index, id.generation), number: membership.number };
-        let core = self.group_core(&membership.full);
+        let member = self.member(id, membership.number);
+        let core = self.shared.keeper(&membership.full);
         let mut list = std::mem::take(&mut self.scratch.list);
         for Queued { message, .. } in taken {
             if let Some(message) = message.message_at(self.now.mono_ms, &mut list) {

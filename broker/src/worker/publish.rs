@@ -265,13 +265,17 @@ impl Core {
     /// it has to wait.
     #[cold]
     fn keep_publish(&mut self, session_id: SlotId, publish: &Publish<'_>) -> Option<(u64, CoreSet)> {
-        let from = self.sessions.at(session_id.index)?.client_id.clone();
+        let mut from = std::mem::take(&mut self.scratch.from);
+        from.clear();
+        from.push_str(&self.sessions.at(session_id.index)?.client_id);
         let Publish { topic, payload, qos, retain, .. } = *publish;
         let properties = publish.properties.raw();
         let verdict = Verdict::default();
         let message =
             Message { topic, from: &from, properties, payload, qos, retain, verdict, order: 0, share: 0 };
-        match self.retain(&message) {
+        let kept = self.retain(&message);
+        self.scratch.from = from;
+        match kept {
             (Keep::Done(order), cores) => Some((order, cores)),
             (Keep::Full, _) => None,
         }

@@ -9,12 +9,13 @@
 //! **Nothing old comes after what is new.** See `session/scan.rs`; messages that were published to be retained have a
 //! place in one order, and of a topic the last in that order is kept.
 //!
-//! **No scan stops a core.** The keeping core answers a question with few messages out of at most [`STEPS`] entries and where to go on, and remembers nothing of who asked. The asking core comes back when its session has room.
+//! **No scan stops a core.** The keeping core answers a question with few messages out of at most [`STEPS`] entries and
+//! where to go on, and remembers nothing of who asked. The asking core comes back when its session has room.
 
 use super::mailbox::Ask;
 use super::seen::Seen;
 use super::{Core, Shared};
-use crate::delivery::{Message, Purpose, ScanId, Stored};
+use crate::delivery::{Message, Purpose, Stored};
 use crate::hook::Verdict;
 use crate::sys::RESERVED;
 use millrace_codec::QoS;
@@ -103,7 +104,7 @@ pub(super) enum Keep {
 }
 
 impl Shared {
-    /// The core that keeps the retained message of a topic.
+    /// The core that keeps the retained message of a topic, or the group of a shared subscription.
     pub(super) fn keeper(&self, topic: &str) -> usize {
         let mut hasher = SipHasher13::new_with_key(&self.home_key);
         hasher.write(topic.as_bytes());
@@ -243,15 +244,16 @@ impl Core {
             }
             left > 0 && sent < bytes
         });
-        let (path, from) = next.as_ref().map_or(("", None), |next| {
+        // The text may be longer than a topic: some of its levels are a topic's, the last one the filter's.
+        let rest = next.as_ref().map_or_else(Vec::new, |next| {
             let (path, from) = next.parts();
-            (path, Some([from]))
+            [&[from], path.as_bytes()].concat()
         });
         let end = Message {
-            topic: path,
+            topic: "",
             from: "",
             properties: &[],
-            payload: from.as_ref().map_or(&[], <[u8; 1]>::as_slice),
+            payload: &rest,
             qos: QoS::AtMostOnce,
             retain: false,
             verdict: Verdict::default(),
@@ -285,15 +287,5 @@ impl Core {
             self.take_out(&topic);
         }
         self.keeper.sweep_ms = now_ms + SWEEP_MS;
-    }
-
-    /// A retained message or the end of an answer has come for a scan of this core.
-    pub(super) fn take_answer(&mut self, id: ScanId, message: &Message<'_>, is_end: bool) {
-        if is_end {
-            let next = message.payload.first().map(|from| Cursor::from_parts(message.topic, *from));
-            self.end_answer(id, next);
-        } else {
-            self.deliver_retained(id, message);
-        }
     }
 }

@@ -119,9 +119,13 @@ impl Core {
         self.deliver_or_queue(position, &message, terms);
     }
 
-    /// The end of an answer.
-    pub(super) fn end_answer(&mut self, id: ScanId, next: Option<Cursor>) {
+    /// The end of an answer; `rest` is where to go on, if there is more.
+    pub(super) fn end_answer(&mut self, id: ScanId, rest: &[u8]) {
         let Some(scan) = self.scan(id) else { return };
+        let next = rest.split_first().and_then(|(from, path)| {
+            // Made from a text by the core that answers.
+            Some(Cursor::from_parts(std::str::from_utf8(path).ok()?, *from))
+        });
         if !scan.end(next)
             && let Some(extra) = self.sessions.at_mut(id.session.0).and_then(|session| session.extra_if_any())
         {

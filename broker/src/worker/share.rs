@@ -13,6 +13,8 @@ use super::slots::Slots;
 use super::{Core, SlotId, Target};
 use crate::config::Strategy;
 use crate::delivery::{Message, Purpose, ToMember};
+use crate::session::Options;
+use millrace_codec::QoS;
 use millrace_router::{Filter, Group, Member};
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -24,14 +26,10 @@ pub(super) const GROUP_BIT: u32 = 1 << 31;
 /// The groups that one core keeps.
 #[derive(Default)]
 pub(super) struct Groups {
-    all: Slots<Kept>,
+    all: Slots<Group>,
     /// By the whole text of the subscription.
     names: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     congested: bool,
-}
-
-struct Kept {
-    group: Group,
 }
 
 impl Groups {
@@ -53,8 +51,8 @@ impl Core {
             }
             ShareNote::Joined { member, group } => self.has_joined(member, group),
             ShareNote::Away { full, member } => {
-                if let Some(kept) = self.group_of(&full) {
-                    kept.group.away(member);
+                if let Some(group) = self.group_of(&full) {
+                    group.away(member);
                 }
             }
             ShareNote::Leave { full, member } => self.leave_group(&full, member),
@@ -70,7 +68,7 @@ impl Core {
         }
     }
 
-    fn group_of(&mut self, full: &str) -> Option<&mut Kept> {
+    fn group_of(&mut self, full: &str) -> Option<&mut Group> {
         self.groups.all.at_mut(*self.groups.names.get(full)?)
     }
 
@@ -79,25 +77,24 @@ impl Core {
             Some(index) => *index,
             None => {
                 let filter = Filter::parse(full).ok()?;
-                let kept = Kept { group: Group::new() };
-                let index = self.groups.all.insert(kept).index;
+                let index = self.groups.all.insert(Group::new()).index;
                 self.groups.names.insert(full.into(), index);
-                let options = crate::session::Options::new(millrace_codec::QoS::ExactlyOnce, 0)
-                    .with_retain_as_published(true);
+                // What its members are granted stands with their sessions.
+                let options = Options::new(QoS::ExactlyOnce, 0);
                 if self.subscriptions.subscribe(filter.text(), GROUP_BIT | index, options).first {
                     self.shared.routes.add(filter.text(), self.me, false);
                 }
                 index
             }
         };
-        self.groups.all.at_mut(index)?.group.join(member);
+        self.groups.all.at_mut(index)?.join(member);
         self.groups.all.id_at(index)
     }
 
     fn leave_group(&mut self, full: &str, member: Member) {
-        let Some(kept) = self.group_of(full) else { return };
-        kept.group.leave(member);
-        if !kept.group.is_empty() {
+        let Some(group) = self.group_of(full) else { return };
+        group.leave(member);
+        if !group.is_empty() {
             return;
         }
         let Some(index) = self.groups.names.remove(full) else { return };
@@ -116,7 +113,6 @@ impl Core {
     }
 
     /// Gives the message to one member of each group among its targets, and takes these off them.
-    #[cold]
     pub(super) fn deliver_to_groups(&mut self, message: &Message<'_>, targets: &mut Vec<Target>) {
         for target in &*targets {
             if target.session & GROUP_BIT != 0 {
@@ -137,8 +133,8 @@ impl Core {
         };
         let me = self.me;
         let Some(SlotId { generation, .. }) = self.groups.all.id_at(index) else { return };
-        let Some(kept) = self.groups.all.at_mut(index) else { return };
-        let Some((member, present)) = kept.group.pick(strategy, me, draw, last) else { return };
+        let Some(group) = self.groups.all.at_mut(index) else { return };
+        let Some((member, present)) = group.pick(strategy, me, draw, last) else { return };
         let to = ToMember { member, group: (index, generation), if_away: !present };
         if member.core == me {
             self.deliver_to_member(me, to, message);
@@ -182,10 +178,5 @@ impl Core {
     /// Whether this core admits nothing for its own groups.
     pub(super) fn is_congested(&self) -> bool {
         self.groups.congested
-    }
-
-    /// What a group is called; for a note about one of its members.
-    pub(super) fn group_core(&self, full: &str) -> usize {
-        self.shared.keeper(full)
     }
 }

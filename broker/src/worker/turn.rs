@@ -165,38 +165,34 @@ impl Core {
         let Some(mut batch) = self.shared.mailboxes[self.me].next_batch() else { return false };
         self.count_batch();
         for position in 0..batch.len() {
-            let Some(mut message) = batch.get(position) else { break };
+            let Some((mut message, purpose)) = batch.get(position) else { break };
+            match purpose {
+                Purpose::Keep => {
+                    self.keep_here(&message);
+                    continue;
+                }
+                Purpose::End(scan) => {
+                    self.end_answer(scan, message.payload);
+                    continue;
+                }
+                Purpose::Deliver | Purpose::Answer(_) | Purpose::Member(_) | Purpose::Return(_) => {}
+            }
+            // What goes to sessions of this core may be for its hooks.
             if self.hooks.follows_messages() {
                 let topic = message.topic;
                 let (_, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
                 message.verdict = seen.verdict;
             }
-            match batch.purpose(position) {
-                Purpose::Deliver => {}
-                Purpose::Keep => {
-                    self.keep_here(&message);
-                    continue;
-                }
-                Purpose::Answer(scan) => {
-                    self.take_answer(scan, &message, false);
-                    continue;
-                }
+            match purpose {
+                Purpose::Answer(scan) => self.deliver_retained(scan, &message),
                 Purpose::Member(to) => {
                     self.begin_message(true);
                     self.deliver_to_member(batch.sender, to, &message);
-                    continue;
                 }
-                Purpose::Return(to) => {
-                    self.redispatch(to, &message);
-                    continue;
-                }
-                Purpose::End(scan) => {
-                    self.take_answer(scan, &message, true);
-                    continue;
-                }
+                Purpose::Return(to) => self.redispatch(to, &message),
+                // Topics of other cores would push this core's own out of its cache: matched as they come.
+                _ => self.deliver(&message, Matches::Unknown),
             }
-            // Topics of other cores would push this core's own out of its cache: matched as they come.
-            self.deliver(&message, Matches::Unknown);
         }
         if batch.recycle() {
             let sender = batch.sender;
