@@ -39,6 +39,29 @@ pub enum Branch {
     TakeOverKept,
 }
 
+impl Branch {
+    /// All.
+    #[cfg(test)]
+    pub const ALL: [Branch; 16] = [
+        Branch::TakeOver,
+        Branch::LaneFull,
+        Branch::LaneDrained,
+        Branch::Overflow,
+        Branch::HandOffRefused,
+        Branch::Held,
+        Branch::RingFull,
+        Branch::Duplicate,
+        Branch::WakeRace,
+        Branch::QueueFull,
+        Branch::FanOutLater,
+        Branch::ShortWrite,
+        Branch::CutPacket,
+        Branch::Choked,
+        Branch::ResumedInFlight,
+        Branch::TakeOverKept,
+    ];
+}
+
 #[cfg(any(test, feature = "simulation"))]
 mod switch {
     use super::Branch;

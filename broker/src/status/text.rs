@@ -13,9 +13,10 @@ impl Report {
     pub fn page(&self) -> String {
         let (about, log) = (&self.about, &self.log);
         let mut page = format!(
-            "{} (millrace {}, process {}), up {}\n\nconnections  {}\nsessions     {}, {} of them away; {} subscriptions\nmessages     {} published, {} \
-             delivered, {} dropped; {} retained\nlog          {} records in {} groups, {}; fdatasync \
-             {} / {} / {} µs (median, 99 %, most){}\n",
+            "{} (millrace {}, process {}), up {}\n\nconnections  {}\n\
+             sessions     {}, {} of them away; {} subscriptions\n\
+             messages     {} published, {} delivered, {} dropped; {} retained\n\
+             log          {} records in {} groups, {}; fdatasync {} / {} / {} µs (median, 99 %, most){}\n",
             about.node,
             self.version,
             self.process,

@@ -21,7 +21,7 @@ impl Core {
                     self.flush_outboxes();
                     self.retry_all_held();
                     self.feed = true;
-                    self.publish_parked_wills();
+                    self.publish_parked();
                 }
                 Control::Ask(ask) => self.take_ask(ask),
                 Control::Share(note) => self.take_share_note(*note),

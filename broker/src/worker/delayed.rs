@@ -2,9 +2,9 @@
 //! publisher's name. It waits in the memory of the publisher's core, in order of time.
 
 use super::seen::Seen;
-use super::{Core, Next, ParkedWill, SlotId};
+use super::{Core, Next, Parked, SlotId};
 use crate::delivery::{Message, Stored};
-use crate::hook::{Hooks, Room, Verdict, Who};
+use crate::hook::{Hooks, Room, Verdict};
 use crate::sys::RESERVED;
 use millrace_codec::{Error, Publish, QoS, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
@@ -21,7 +21,7 @@ const AGAIN_MS: u64 = 10;
 #[derive(Default)]
 pub(super) struct Delayed {
     /// By time, and in the order in which they came.
-    waiting: BTreeMap<(u64, u64), ParkedWill>,
+    waiting: BTreeMap<(u64, u64), Parked>,
     bytes: u64,
     number: u64,
     /// There was no room; not before this time again.
@@ -89,7 +89,7 @@ impl Core {
             return Next::Go;
         }
         let parked =
-            ParkedWill { client_id: session.client_id.clone(), username: session.username.clone(), message };
+            Parked { client_id: session.client_id.clone(), username: session.username.clone(), message };
         let due_ms = self.now.mono_ms + u64::from(seconds) * 1_000;
         self.delayed.number += 1;
         self.delayed.bytes += len;
@@ -117,8 +117,8 @@ impl Core {
             }
             let Some((_, parked)) = self.delayed.waiting.pop_first() else { return };
             self.delayed.bytes -= parked.message.len() as u64;
-            self.parked_wills.push_back(parked);
-            self.publish_parked_wills();
+            self.parked.push_back(parked);
+            self.publish_parked();
         }
     }
 
@@ -126,16 +126,14 @@ impl Core {
     fn has_room_for_delayed(&mut self) -> bool {
         // One that is to be retained and cannot be yet goes first.
         let Some((_, parked)) = self.delayed.waiting.first_key_value() else { return false };
-        if !self.parked_wills.is_empty() {
+        if !self.parked.is_empty() {
             return false;
         }
         let Message { topic, payload, qos, .. } = parked.message.message();
         let (cores, seen) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
         let taken = Hooks::publish(seen.verdict);
         let event = EventData::Publish { topic, payload, qos: qos as u8, packet_id: 0 };
-        let username = parked.username.as_deref().unwrap_or_default();
-        let who = Who { client_id: &parked.client_id, username };
-        let room = self.hooks.room(taken, self.now, who, event);
+        let room = self.hooks.room(taken, self.now, parked.who(), event);
         room != Room::Full && self.has_room(cores)
     }
 }

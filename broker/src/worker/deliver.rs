@@ -5,7 +5,7 @@ use super::share::GROUP_BIT;
 use super::{Core, FanOut, Target};
 use crate::config::{Overlap, QueueFull};
 use crate::connection::Phase;
-use crate::delivery::{Alias, Message, Own, Stored};
+use crate::delivery::{Alias, Frames, Message, Own, Stored};
 use crate::hook::{Hooks, Room};
 use crate::session::{Options, QueueLimits, Queued};
 use millrace_codec::{Properties, Property, PropertyBuf, QoS, Version};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 const HUGE_BYTES: usize = 200 << 20;
 
 /// More than a subscription identifier adds to a packet: itself, and another byte for each of two lengths.
-pub(super) const ID_BYTES: usize = 7;
+const ID_BYTES: usize = 7;
 /// More than a topic alias adds.
 const ALIAS_BYTES: usize = 5;
 
@@ -242,17 +242,10 @@ impl Core {
         }
         let version = session.version;
         let limit = session.packet_bytes_max;
-        // A few bytes more than came in (packet id, property length) may be more than any packet can carry.
-        let unlimited = limit == u32::MAX && message.payload.len() < HUGE_BYTES;
-        let mut len = 0;
-        if !unlimited {
-            let own_bytes = if subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
-            len = scratch.frames.len(message, version, qos).map_or(usize::MAX, |len| len + own_bytes);
-            if len > limit as usize {
-                counters.dropped_too_large += 1;
-                return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
-            }
-        }
+        let Some(len) = fits(&mut scratch.frames, message, terms, version, limit) else {
+            counters.dropped_too_large += 1;
+            return Sent::Dropped; // [MQTT-3.1.2-24, 3.1.2-25]
+        };
         let slow = connection.output_len() as u64 > limits.max_output_bytes;
         if qos == QoS::AtMostOnce {
             if slow && (queued || patient) {
@@ -350,6 +343,24 @@ impl Core {
         // The oldest may have made room for it.
         dropped == 0 || limits.full == QueueFull::DropOldest
     }
+}
+
+/// The most bytes that a packet for this receiver has, 0 if it takes any; nothing if it takes none so large.
+#[inline]
+pub(super) fn fits(
+    frames: &mut Frames,
+    message: &Message<'_>,
+    terms: Terms,
+    version: Version,
+    limit: u32,
+) -> Option<usize> {
+    // A few bytes more than came in (packet id, property length) may be more than any packet can carry.
+    if limit == u32::MAX && message.payload.len() < HUGE_BYTES {
+        return Some(0);
+    }
+    let own_bytes = if terms.subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
+    let len = frames.len(message, version, terms.qos)? + own_bytes;
+    (len <= limit as usize).then_some(len)
 }
 
 /// One copy for each client: the best of what its overlapping subscriptions grant [MQTT-3.3.5-1].

@@ -173,8 +173,8 @@ struct FanOut {
     next: usize,
 }
 
-/// A will that could not be published yet, or a message that is published later.
-struct ParkedWill {
+/// A message that is published in its publisher's name without it: a will, or one that was delayed.
+struct Parked {
     client_id: Box<str>,
     username: Option<Box<str>>,
     message: Stored,
@@ -239,8 +239,8 @@ pub struct Core {
     delayed: delayed::Delayed,
     /// What core 0 tells of the broker.
     sys: sys::Sys,
-    /// Wills that wait until the core that keeps them has room.
-    parked_wills: VecDeque<ParkedWill>,
+    /// What is to be published, in its order; waits only until the core that is to retain the first one has room.
+    parked: VecDeque<Parked>,
     /// Numbers walks through retained messages, and memberships of shared subscriptions.
     scans: u32,
     /// Shared subscriptions that this core keeps.
@@ -321,7 +321,7 @@ impl Core {
             keeper: retain::Keeper::default(),
             delayed: delayed::Delayed::default(),
             sys: sys::Sys::default(),
-            parked_wills: VecDeque::new(),
+            parked: VecDeque::new(),
             scans: 0,
             groups: share::Groups::default(),
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),

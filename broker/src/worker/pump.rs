@@ -1,6 +1,6 @@
 //! From a session's window and queue to its connection: what a client that is back gets again, then what waits.
 
-use super::deliver::{ID_BYTES, Sent, Terms};
+use super::deliver::{Sent, Terms, fits};
 use super::{Core, SlotId};
 use crate::delivery::{Alias, Own};
 use crate::session::{Queued, Resend};
@@ -12,10 +12,8 @@ impl Core {
     /// that is back has not acknowledged, then the queue.
     pub(super) fn pump(&mut self, index: u32) {
         let Some(SlotId { index: position, .. }) = self.session_id(index) else { return };
-        let flow = |core: &mut Core| -> Option<bool> {
-            Some(core.sessions.at_mut(position)?.flow_if_any()?.outbound.has_more())
-        };
-        if flow(self) != Some(true) || !self.resend(index, position) {
+        let flow = self.sessions.at_mut(position).and_then(|session| session.flow_if_any());
+        if !flow.is_some_and(|flow| flow.outbound.has_more()) || !self.resend(index, position) {
             return;
         }
         let mut list = std::mem::take(&mut self.scratch.list);
@@ -74,9 +72,9 @@ impl Core {
             // Begun before it expired, so it is sent again whatever its age is.
             let message = queued.message.message();
             let Queued { qos, retain, subscription_id, .. } = queued;
+            let terms = Terms { qos, retain, subscription_id, patient: false };
             scratch.frames.next_message(true);
-            let own_bytes = if subscription_id > 0 { ID_BYTES } else { 0 };
-            if scratch.frames.len(&message, version, qos).is_none_or(|len| len + own_bytes > limit as usize) {
+            if fits(&mut scratch.frames, &message, terms, version, limit).is_none() {
                 counters.dropped_too_large += 1;
                 outbound.give_up(packet_id);
                 continue;

@@ -2,8 +2,7 @@
 //! nobody comes back.
 
 use super::close::Cause;
-use super::{Core, SlotId};
-use crate::hook::Who;
+use super::{Core, Parked, SlotId};
 use crate::session::{Session, Will};
 use millrace_kafka_sink::EventData;
 use std::sync::atomic::Ordering;
@@ -91,8 +90,7 @@ impl Core {
         let Will { message, .. } = *will;
         // Routing is free to change the session meanwhile.
         let (client_id, username) = (session.client_id.clone(), session.username.clone());
-        let who = Who { client_id: &client_id, username: username.as_deref().unwrap_or_default() };
-        self.publish_will(who, message);
+        self.publish_will(Parked { client_id, username, message });
     }
 
     /// Wakes this session's timer at the deadline, unless it is woken before anyhow.

@@ -9,6 +9,8 @@ use millrace_codec::{
 };
 use millrace_kafka_sink::EventData;
 use millrace_router::{Filter, FilterError, FilterId};
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 impl Core {
     pub(super) fn subscribe(&mut self, index: u32, subscribe: &Subscribe<'_>) -> Next {
@@ -49,16 +51,14 @@ impl Core {
         if !self.has_room_for_filters(id, records) {
             return Next::Hold;
         }
-        if !self.join_all(id, subscribe, subscription_id) {
+        let meant: SmallVec<[(Cow<'_, str>, SubscribeOptions); 2]> =
+            subscribe.filters.iter().map(|(text, options)| (self.meant_filter(id, text), options)).collect();
+        if !self.join_all(id, &meant, subscription_id) {
             return Next::Hold;
         }
-        let codes: Vec<u8> = subscribe
-            .filters
+        let codes: Vec<u8> = meant
             .iter()
-            .map(|(text, options)| {
-                let text = self.meant_filter(id, text);
-                self.grant(id, version, &text, options, subscription_id)
-            })
+            .map(|(text, options)| self.grant(id, version, text, *options, subscription_id))
             .collect();
         let answer = SubAck { packet_id: subscribe.packet_id, properties: Default::default(), codes: &codes };
         self.answer_or_close(index, version, &Packet::SubAck(answer))
@@ -77,15 +77,19 @@ impl Core {
     }
 
     /// Joins the groups of shared subscriptions. `false`: not all of them have taken the session in yet.
-    fn join_all(&mut self, id: SlotId, subscribe: &Subscribe<'_>, subscription_id: u32) -> bool {
+    fn join_all(
+        &mut self,
+        id: SlotId,
+        filters: &[(Cow<'_, str>, SubscribeOptions)],
+        subscription_id: u32,
+    ) -> bool {
         let mut joined = true;
-        for (text, asked) in subscribe.filters.iter() {
-            let text = self.meant_filter(id, text);
-            if text.starts_with("$share/") && self.permitted_filter(id, &text).is_ok() {
+        for (text, asked) in filters {
+            if text.starts_with("$share/") && self.permitted_filter(id, text).is_ok() {
                 let qos = asked.qos.min(self.shared.limits.max_qos);
                 let options =
                     Options::new(qos, subscription_id).with_retain_as_published(asked.retain_as_published);
-                joined &= self.join(id, &text, options);
+                joined &= self.join(id, text, options);
             }
         }
         joined

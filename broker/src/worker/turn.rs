@@ -234,7 +234,7 @@ impl Core {
     fn step_stop(&mut self) {
         let quiet = self.outboxes.iter().all(super::outbox::Outbox::is_empty)
             && self.fan_outs.is_empty()
-            && self.parked_wills.is_empty();
+            && self.parked.is_empty();
         let done = match self.stop {
             Some(Stop::Listeners) => quiet,
             Some(Stop::Clients) => quiet && self.connections.len() == 0,

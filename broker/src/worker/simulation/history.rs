@@ -273,28 +273,8 @@ mod tests {
         }
         println!("{sum:?}");
         if all {
-            use Branch::{
-                CutPacket, Duplicate, FanOutLater, HandOffRefused, Held, LaneDrained, LaneFull, Overflow,
-                QueueFull, ResumedInFlight, RingFull, ShortWrite, TakeOver, TakeOverKept, WakeRace,
-            };
-            let expected = [
-                TakeOver,
-                LaneFull,
-                LaneDrained,
-                Overflow,
-                HandOffRefused,
-                Held,
-                RingFull,
-                Duplicate,
-                WakeRace,
-                QueueFull,
-                FanOutLater,
-                ShortWrite,
-                CutPacket,
-                ResumedInFlight,
-                TakeOverKept,
-            ];
-            for branch in expected {
+            // Answers that pile up for a client that asks and does not listen are rarer than 500 histories.
+            for branch in Branch::ALL.into_iter().filter(|branch| *branch != Branch::Choked) {
                 assert!(sum.marks & 1 << branch as u32 != 0, "no history came by {branch:?}");
             }
             assert!(sum.deliveries > sum.messages && sum.faults > 0, "{sum:?}: hardly anything happened");
