@@ -358,6 +358,17 @@ pub(super) fn fits(
     if limit == u32::MAX && message.payload.len() < HUGE_BYTES {
         return Some(0);
     }
+    fits_within(frames, message, terms, version, limit)
+}
+
+#[cold]
+fn fits_within(
+    frames: &mut Frames,
+    message: &Message<'_>,
+    terms: Terms,
+    version: Version,
+    limit: u32,
+) -> Option<usize> {
     let own_bytes = if terms.subscription_id > 0 && version == Version::V5 { ID_BYTES } else { 0 };
     let len = frames.len(message, version, terms.qos)? + own_bytes;
     (len <= limit as usize).then_some(len)
