@@ -22,7 +22,7 @@ fn puback(version: Version) -> (Version, Vec<u8>) {
 }
 
 fn connect(version: Version) -> (Version, Vec<u8>) {
-    stream(&packets::connect("10083618796833171", version), version)
+    stream(&packets::connect("10083618796833171", false, version), version)
 }
 
 fn subscribe(version: Version) -> (Version, Vec<u8>) {

@@ -28,10 +28,10 @@ pub fn publish(topic: &str, qos: QoS, packet_id: u16) -> Publish<'_> {
     }
 }
 
-pub fn connect(client_id: &str, version: Version) -> Packet<'_> {
+pub fn connect(client_id: &str, kept: bool, version: Version) -> Packet<'_> {
     Packet::Connect(Connect {
         version,
-        clean_start: true,
+        clean_start: !kept,
         keep_alive: 60,
         properties: Properties::EMPTY,
         client_id,

@@ -20,6 +20,8 @@ struct Scene {
     subscribers: Vec<Client>,
     version: Version,
     qos: QoS,
+    /// Each message goes to one of the subscribers.
+    shared: bool,
     topic: String,
     buffer: Vec<u8>,
     _data: TempDir,
@@ -29,20 +31,32 @@ struct Setting {
     qos: QoS,
     version: Version,
     subscribers: usize,
+    /// They keep their sessions.
+    kept: bool,
+    /// They share their subscription.
+    shared: bool,
     hooked: Option<&'static str>,
 }
 
-const PLAIN: Setting = Setting { qos: QoS::AtMostOnce, version: Version::V311, subscribers: 1, hooked: None };
+const PLAIN: Setting = Setting {
+    qos: QoS::AtMostOnce,
+    version: Version::V311,
+    subscribers: 1,
+    kept: false,
+    shared: false,
+    hooked: None,
+};
 
 fn scene(setting: Setting) -> Scene {
-    let Setting { qos, version, subscribers, hooked } = setting;
+    let Setting { qos, version, subscribers, kept, shared, hooked } = setting;
     let data = tempfile::tempdir_in(scratch()).expect("a directory");
     let mut replay = Replay::start(data.path(), hooked).expect("a core");
     let publisher = replay.connect().expect("a connection");
     let subscribers = (0..subscribers).map(|_| replay.connect().expect("a connection")).collect();
     let (topic, buffer) = (packets::command(0), vec![0; BUFFER]);
-    let mut scene = Scene { replay, publisher, subscribers, version, qos, topic, buffer, _data: data };
-    scene.greet();
+    let mut scene =
+        Scene { replay, publisher, subscribers, version, qos, shared, topic, buffer, _data: data };
+    scene.greet(kept, shared);
     // Twice what is counted later: buffers have their size, the topic is in the cache.
     for _ in 0..2 {
         scene.round(BATCH, Replay::prepare);
@@ -56,14 +70,15 @@ fn scratch() -> PathBuf {
 }
 
 impl Scene {
-    fn greet(&mut self) {
-        let filter = packets::subscribe(&self.topic, self.qos, self.version);
-        self.publisher
-            .send(&packets::bytes(&packets::connect("p", self.version), self.version))
-            .expect("sent");
+    fn greet(&mut self, kept: bool, shared: bool) {
+        let topic = &self.topic;
+        let filter = if shared { format!("$share/group/{topic}") } else { topic.clone() };
+        let filter = packets::subscribe(&filter, self.qos, self.version);
+        let version = self.version;
+        let hello = |name: &str, kept| packets::bytes(&packets::connect(name, kept, version), version);
+        self.publisher.send(&hello("p", false)).expect("sent");
         for (number, client) in self.subscribers.iter_mut().enumerate() {
-            let name = format!("s{number}");
-            client.send(&packets::bytes(&packets::connect(&name, self.version), self.version)).expect("sent");
+            client.send(&hello(&format!("s{number}"), kept)).expect("sent");
             client.send(&filter).expect("sent");
         }
         for _ in 0..4 {
@@ -86,8 +101,9 @@ impl Scene {
             if self.qos == QoS::AtMostOnce { 0 } else { count * 4 },
             "bytes to the publisher"
         );
+        let each = if self.shared { messages.len() / self.subscribers.len() } else { messages.len() };
         for at in 0..self.subscribers.len() {
-            self.receive(at, messages.len());
+            self.receive(at, each);
         }
         if self.qos != QoS::AtMostOnce && !self.subscribers.is_empty() {
             turn(&mut self.replay).expect("a turn");
@@ -154,6 +170,8 @@ fn turns() -> LibraryBenchmarkConfig {
 #[bench::q1(scene(Setting { qos: Q1, ..PLAIN }))]
 #[bench::q2(scene(Setting { qos: Q2, ..PLAIN }))]
 #[bench::q1_v5(scene(Setting { qos: Q1, version: Version::V5, ..PLAIN }))]
+#[bench::q1_kept(scene(Setting { qos: Q1, kept: true, ..PLAIN }))]
+#[bench::q1_shared(scene(Setting { qos: Q1, subscribers: 2, shared: true, ..PLAIN }))]
 #[bench::q0_unwanted(scene(Setting { subscribers: 0, ..PLAIN }))]
 #[bench::q1_unwanted(scene(Setting { qos: Q1, subscribers: 0, ..PLAIN }))]
 #[bench::q1_hooked(scene(Setting { qos: Q1, subscribers: 0, hooked: Some("devices/+/command"), ..PLAIN }))]

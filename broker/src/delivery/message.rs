@@ -26,13 +26,22 @@ pub struct Message<'a> {
     pub share: u32,
 }
 
-/// A message that has to wait: one allocation, shared by all sessions of a core that wait for it.
+impl Message<'_> {
+    /// Bytes of its texts, properties and payload.
+    pub fn len(&self) -> usize {
+        self.topic.len() + self.from.len() + self.properties.len() + self.payload.len()
+    }
+}
+
+/// A message that has to wait, shared by all sessions of a core that wait for it.
 #[derive(Debug)]
 pub struct Stored {
+    /// Topic, publisher, properties, payload; then perhaps room that a message before it has left.
     bytes: Box<[u8]>,
-    topic_end: u32,
-    from_end: u32,
-    properties_end: u32,
+    topic_len: u16,
+    from_len: u16,
+    properties_len: u32,
+    payload_len: u32,
     qos: QoS,
     retain: bool,
     verdict: Verdict,
@@ -45,6 +54,18 @@ pub struct Stored {
 impl Stored {
     /// Copies a message that begins to wait at this time.
     pub fn new(message: &Message<'_>, now_ms: u64) -> Stored {
+        Stored::with_bytes(Vec::new(), message, now_ms)
+    }
+
+    /// Becomes another message, in the room of the one that it was unless that is too small, or far too large.
+    pub fn replace(&mut self, message: &Message<'_>, now_ms: u64) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let len = message.len();
+        let bytes = if (len..=2 * len + 64).contains(&bytes.len()) { bytes.into_vec() } else { Vec::new() };
+        *self = Stored::with_bytes(bytes, message, now_ms);
+    }
+
+    fn with_bytes(mut bytes: Vec<u8>, message: &Message<'_>, now_ms: u64) -> Stored {
         let Message { topic, from, properties, payload, qos, retain, verdict, order, share } = *message;
         let expiry_s = match properties {
             [] => None,
@@ -52,16 +73,27 @@ impl Stored {
         };
         let expires_ms =
             expiry_s.map_or(u64::MAX, |seconds| now_ms.saturating_add(u64::from(seconds) * 1_000));
-        let mut bytes = Vec::with_capacity(topic.len() + from.len() + properties.len() + payload.len());
-        bytes.extend_from_slice(topic.as_bytes());
-        let topic_end = bytes.len() as u32;
-        bytes.extend_from_slice(from.as_bytes());
-        let from_end = bytes.len() as u32;
-        bytes.extend_from_slice(properties);
-        let properties_end = bytes.len() as u32;
-        bytes.extend_from_slice(payload);
-        let bytes = bytes.into();
-        Stored { bytes, topic_end, from_end, properties_end, qos, retain, verdict, expires_ms, order, share }
+        bytes.clear();
+        bytes.reserve_exact(message.len());
+        for part in [topic.as_bytes(), from.as_bytes(), properties, payload] {
+            bytes.extend_from_slice(part);
+        }
+        // What has no room to spare becomes a box as it is.
+        bytes.resize(bytes.capacity(), 0);
+        Stored {
+            bytes: bytes.into(),
+            // No text of MQTT is longer than 65,535 bytes, no packet than 256 MiB.
+            topic_len: topic.len() as u16,
+            from_len: from.len() as u16,
+            properties_len: properties.len() as u32,
+            payload_len: payload.len() as u32,
+            qos,
+            retain,
+            verdict,
+            expires_ms,
+            order,
+            share,
+        }
     }
 
     /// The message after it has waited until this time: with what is left of its expiry, which is written to `list`;
@@ -86,20 +118,25 @@ impl Stored {
 
     /// The message again, as it was.
     pub fn message(&self) -> Message<'_> {
-        let (topic, rest) = self.bytes.split_at(self.topic_end as usize);
-        let (from, rest) = rest.split_at((self.from_end - self.topic_end) as usize);
-        let (properties, payload) = rest.split_at((self.properties_end - self.from_end) as usize);
+        let (texts, rest) = self.bytes.split_at(usize::from(self.topic_len) + usize::from(self.from_len));
+        let (topic, from) = text(texts).split_at_checked(usize::from(self.topic_len)).unwrap_or_default();
+        let (properties, rest) = rest.split_at(self.properties_len as usize);
         Message {
-            topic: text(topic),
-            from: text(from),
+            topic,
+            from,
             properties,
-            payload,
+            payload: rest.get(..self.payload_len as usize).unwrap_or_default(),
             qos: self.qos,
             retain: self.retain,
             verdict: self.verdict,
             order: self.order,
             share: self.share,
         }
+    }
+
+    /// Which hooks take its topic, on the core that stored it.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
     }
 
     /// The membership of the receiver that it is for; 0 for none.
@@ -109,7 +146,7 @@ impl Stored {
 
     /// Its topic.
     pub fn topic(&self) -> &str {
-        text(self.bytes.get(..self.topic_end as usize).unwrap_or_default())
+        text(self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default())
     }
 
     /// Its place among the messages that were published to be retained.
@@ -129,6 +166,12 @@ impl Stored {
 
     /// Bytes this message counts in a queue's limit.
     pub fn len(&self) -> usize {
+        let texts = usize::from(self.topic_len) + usize::from(self.from_len);
+        texts + self.properties_len as usize + self.payload_len as usize
+    }
+
+    /// Bytes that it occupies, without itself.
+    pub fn room(&self) -> usize {
         self.bytes.len()
     }
 }

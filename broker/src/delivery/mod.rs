@@ -5,7 +5,9 @@
 mod batch;
 mod frames;
 mod message;
+mod spares;
 
 pub use batch::{Batch, Purpose, ScanId, ToMember};
 pub use frames::{Alias, Frames, Own};
 pub use message::{Message, Stored};
+pub use spares::Spares;

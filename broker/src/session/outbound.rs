@@ -60,10 +60,10 @@ pub enum Resend {
 }
 
 /// What a PUBACK or PUBCOMP did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Acked {
-    /// The message is delivered; its place in the window is free.
-    Released,
+    /// The message is delivered; its place in the window is free. With what was kept of it.
+    Released(Option<Arc<Stored>>),
     /// No such message is in flight, or it is in another state.
     Unknown,
 }
@@ -213,9 +213,10 @@ impl Outbound {
     fn acknowledge(&mut self, packet_id: u16, expected: State) -> Acked {
         match self.slot(packet_id) {
             Some(slot) if slot.state == expected => {
+                let held = slot.held.take();
                 let sent = slot.finish();
                 self.finish(sent);
-                Acked::Released
+                Acked::Released(held)
             }
             _ => Acked::Unknown,
         }
@@ -352,7 +353,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn released(acked: &Acked) -> bool {
-        *acked == Acked::Released
+        matches!(acked, Acked::Released(_))
     }
 
     #[test]

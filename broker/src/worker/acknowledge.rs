@@ -5,6 +5,7 @@ use crate::hook::{Hooks, Room};
 use crate::session::{Acked, Received};
 use millrace_codec::{Ack, PacketType, QoS, ReasonCode, encode_ack};
 use millrace_kafka_sink::EventData;
+use std::sync::Arc;
 
 impl Core {
     /// Sends an acknowledgement.
@@ -41,7 +42,8 @@ impl Core {
     fn delivered(&mut self, index: u32, qos: QoS, ack: &Ack<'_>) -> Next {
         let Some(id) = self.session_id(index) else { return Next::Gone };
         // A refusal (5.0) ends the delivery, but confirms nothing.
-        if !ack.reason.is_error() && self.record_acked(id, qos, ack.packet_id) == Room::Full {
+        let confirmed = self.hooks.follows_messages() && !ack.reason.is_error();
+        if confirmed && self.record_acked(id, qos, ack.packet_id) == Room::Full {
             return Next::Hold;
         }
         let Some(flow) = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any()) else {
@@ -51,7 +53,12 @@ impl Core {
             QoS::ExactlyOnce => flow.outbound.pubcomp(ack.packet_id),
             _ => flow.outbound.puback(ack.packet_id),
         };
-        if acked == Acked::Released && flow.outbound.has_more() {
+        let Acked::Released(held) = acked else { return Next::Go };
+        let more = flow.outbound.has_more();
+        if let Some(stored) = held {
+            self.scratch.spares.give_back(stored);
+        }
+        if more {
             self.pump(index);
         }
         Next::Go
@@ -61,9 +68,13 @@ impl Core {
     fn record_acked(&mut self, id: SlotId, qos: QoS, packet_id: u16) -> Room {
         let Some(session) = self.sessions.at_mut(id.index) else { return Room::Free };
         let Some(flow) = session.flow_if_any() else { return Room::Free };
-        let Some(held) = flow.outbound.held(qos, packet_id).cloned() else { return Room::Free };
+        let Some(held) = flow.outbound.held(qos, packet_id) else { return Room::Free };
+        let taken = Hooks::acked(held.verdict());
+        if taken.is_none() {
+            return Room::Free;
+        }
+        let held = Arc::clone(held);
         let message = held.message();
-        let taken = Hooks::acked(message.verdict);
         let event = EventData::Acked {
             from: message.from,
             topic: message.topic,

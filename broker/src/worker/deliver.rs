@@ -5,7 +5,7 @@ use super::share::GROUP_BIT;
 use super::{Core, FanOut, Target};
 use crate::config::{Overlap, QueueFull};
 use crate::connection::Phase;
-use crate::delivery::{Alias, Frames, Message, Own, Stored};
+use crate::delivery::{Alias, Frames, Message, Own};
 use crate::hook::{Hooks, Room};
 use crate::session::{Options, QueueLimits, Queued};
 use millrace_codec::{Properties, Property, PropertyBuf, QoS, Version};
@@ -80,8 +80,12 @@ impl Core {
         }
         self.scratch.ids.clear();
         if !self.groups.is_empty() && targets.iter().any(|target| target.session & GROUP_BIT != 0) {
-            self.begin_message(false);
+            self.begin_message(targets.len() == 1);
             self.deliver_to_groups(message, &mut targets);
+            if targets.is_empty() {
+                self.scratch.targets = targets;
+                return;
+            }
         }
         if filters > 1 && self.shared.limits.overlap == Overlap::One {
             // A subscription that grants its own client nothing has no part in what others grant.
@@ -111,7 +115,7 @@ impl Core {
         let named = |target: &Target| Some((self.sessions.id_at(target.session)?, *target));
         let targets: Vec<_> = targets.iter().filter_map(named).collect();
         if !targets.is_empty() {
-            let message = Arc::new(Stored::new(message, self.now.mono_ms));
+            let message = self.scratch.spares.store(message, self.now.mono_ms);
             let ids = std::mem::take(&mut self.scratch.ids);
             self.fan_outs.push_back(FanOut { message, targets, ids, next: 0 });
         }
@@ -285,9 +289,7 @@ impl Core {
         if qos != QoS::AtMostOnce {
             let keep = session.is_kept() || message.share != 0 || !Hooks::acked(message.verdict).is_none();
             let now_ms = self.now.mono_ms;
-            let stored = keep.then(|| {
-                Arc::clone(scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms))))
-            });
+            let stored = keep.then(|| Arc::clone(scratch.stored(message, now_ms)));
             packet_id = session.flow().outbound.send(qos, retain, subscription_id, stored);
         }
         counters.delivered += 1;
@@ -332,9 +334,9 @@ impl Core {
         };
         let Some(session) = self.sessions.at_mut(position) else { return false };
         let now_ms = self.now.mono_ms;
-        let stored = self.scratch.stored.get_or_insert_with(|| Arc::new(Stored::new(message, now_ms)));
+        let stored = Arc::clone(self.scratch.stored(message, now_ms));
         let Terms { qos, retain, subscription_id, .. } = terms;
-        let queued = Queued { message: Arc::clone(stored), qos, retain, subscription_id };
+        let queued = Queued { message: stored, qos, retain, subscription_id };
         let dropped = session.flow().outbound.enqueue(queued, limits);
         if dropped > 0 {
             crate::seam::mark(crate::seam::Branch::QueueFull);

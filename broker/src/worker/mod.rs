@@ -54,7 +54,7 @@ pub use turn::WAKER;
 
 use crate::config::{Limits, Modules, Strategy};
 use crate::connection::{Connection, Output};
-use crate::delivery::{Frames, Stored};
+use crate::delivery::{Frames, Message, Spares, Stored};
 use crate::hook::Hooks;
 use crate::memory::Population;
 use crate::net::Listener;
@@ -197,6 +197,15 @@ struct Scratch {
     frames: Frames,
     /// The current message, if a session had to store it.
     stored: Option<Arc<Stored>>,
+    spares: Spares,
+}
+
+impl Scratch {
+    /// The current message, stored once for all sessions of this core.
+    #[inline]
+    fn stored(&mut self, message: &Message<'_>, now_ms: u64) -> &Arc<Stored> {
+        self.stored.get_or_insert_with(|| self.spares.store(message, now_ms))
+    }
 }
 
 /// What is left of this turn's budgets.

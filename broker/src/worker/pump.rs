@@ -43,6 +43,8 @@ impl Core {
             if let Some(flow) = self.sessions.at_mut(position).and_then(|session| session.flow_if_any()) {
                 flow.outbound.dequeue();
             }
+            self.scratch.stored = None;
+            self.scratch.spares.give_back(stored);
         }
         self.scratch.list = list;
         self.ask(position);
