@@ -45,6 +45,6 @@ pub use index::Index;
 pub use retained::{Cursor, Named, Retained};
 pub use route_cache::{CacheCounts, RouteCache};
 pub use routes::{CoreSet, MAX_CORES, Routes};
-pub use share::{Group, Member, Strategy};
+pub use share::{Group, Load, Member, Strategy};
 pub use subscribers::Subscriber;
 pub use subscriptions::{FilterId, Subscribed, Subscriptions, Unsubscribed};

@@ -1,6 +1,11 @@
 //! One group of a shared subscription: who its members are and which of them gets a message [MQTT5 4.8.2]. Owned by the
 //! core that keeps the group; knows sessions by the caller's names only.
 
+use hashbrown::HashMap;
+
+/// Members that are compared for one message when the one with the least in flight is looked for.
+const COMPARED: usize = 32;
+
 /// How the member for a message is chosen among those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -16,10 +21,12 @@ pub enum Strategy {
     HashClientId,
     /// By the topic.
     HashTopic,
+    /// The one that has the fewest messages unacknowledged and waiting, among the next 32.
+    LeastInflight,
 }
 
 /// A session that shares the subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Its home core.
     pub core: usize,
@@ -29,11 +36,37 @@ pub struct Member {
     pub number: u32,
 }
 
+/// What a member's core says of its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Messages of this membership that have come to the member's core, whatever became of them; wraps.
+    pub taken: u32,
+    /// Messages that its client has not acknowledged, or that wait for it.
+    pub outstanding: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    member: Member,
+    /// Messages that it was picked for; wraps as `Load::taken` does.
+    given: u32,
+    load: Load,
+}
+
+impl Entry {
+    /// What it has to do, with what is on its way to it.
+    fn burden(&self) -> u32 {
+        self.load.outstanding.saturating_add(self.given.wrapping_sub(self.load.taken))
+    }
+}
+
 /// The members.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Those that are there, then those that are away.
-    members: Vec<Member>,
+    members: Vec<Entry>,
+    /// Where each of them stands.
+    places: HashMap<Member, usize, foldhash::fast::RandomState>,
     /// How many are there.
     present: usize,
     turn: usize,
@@ -41,8 +74,8 @@ pub struct Group {
 
 impl Group {
     /// Nobody yet.
-    pub const fn new() -> Group {
-        Group { members: Vec::new(), present: 0, turn: 0 }
+    pub fn new() -> Group {
+        Group::default()
     }
 
     /// How many members there are, present or away.
@@ -57,34 +90,54 @@ impl Group {
 
     /// Adds a member that is present, or notes that it is.
     pub fn join(&mut self, member: Member) {
-        let at = self.position(member).unwrap_or_else(|| {
-            self.members.push(member);
+        let at = *self.places.entry(member).or_insert_with(|| {
+            self.members.push(Entry { member, given: 0, load: Load::default() });
             self.members.len() - 1
         });
         if at >= self.present {
-            self.members.swap(at, self.present);
+            self.swap(at, self.present);
             self.present += 1;
         }
     }
 
     /// A member's client has gone, its session is kept.
     pub fn away(&mut self, member: Member) {
-        if let Some(at) = self.position(member).filter(|at| *at < self.present) {
+        if let Some(at) = self.place(member).filter(|at| *at < self.present) {
             self.present -= 1;
-            self.members.swap(at, self.present);
+            self.swap(at, self.present);
         }
     }
 
     /// Takes a member out.
     pub fn leave(&mut self, member: Member) {
         self.away(member);
-        if let Some(at) = self.position(member) {
-            self.members.swap_remove(at);
+        if let Some(at) = self.place(member) {
+            self.swap(at, self.members.len() - 1);
+            self.members.pop();
+            self.places.remove(&member);
         }
     }
 
-    fn position(&self, member: Member) -> Option<usize> {
-        self.members.iter().position(|one| *one == member)
+    /// What a member has to do by now.
+    pub fn report(&mut self, member: Member, load: Load) {
+        if let Some(at) = self.place(member)
+            && let Some(entry) = self.members.get_mut(at)
+        {
+            entry.load = load;
+        }
+    }
+
+    fn place(&self, member: Member) -> Option<usize> {
+        self.places.get(&member).copied()
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.members.swap(one, other);
+        for at in [one, other] {
+            if let Some(entry) = self.members.get(at) {
+                self.places.insert(entry.member, at);
+            }
+        }
     }
 
     /// The member for a message, and whether it is present; nobody only if there are no members. `here` is the core that
@@ -97,11 +150,17 @@ impl Group {
         draw: u64,
         last: Option<Member>,
     ) -> Option<(Member, bool)> {
-        if self.present == 0 {
-            let last = last.filter(|last| self.position(*last).is_some());
-            return last.or_else(|| self.members.first().copied()).map(|member| (member, false));
-        }
-        let at = match strategy {
+        let at = match self.present {
+            0 => last.and_then(|last| self.place(last)).unwrap_or_default(),
+            _ => self.pick_present(strategy, here, draw),
+        };
+        let entry = self.members.get_mut(at)?;
+        entry.given = entry.given.wrapping_add(1);
+        Some((entry.member, self.present > 0))
+    }
+
+    fn pick_present(&mut self, strategy: Strategy, here: usize, draw: u64) -> usize {
+        match strategy {
             Strategy::RoundRobin => self.next_turn(),
             Strategy::Random | Strategy::HashClientId | Strategy::HashTopic => {
                 (draw % self.present as u64) as usize
@@ -109,19 +168,27 @@ impl Group {
             Strategy::Sticky => 0,
             Strategy::Local => {
                 let first = self.next_turn();
-                let ring = (0..self.present).map(|step| (first + step) % self.present);
-                ring.clone()
-                    .find(|at| self.members.get(*at).is_some_and(|one| one.core == here))
-                    .unwrap_or(first)
+                let is_here = |at: &usize| self.members.get(*at).is_some_and(|one| one.member.core == here);
+                self.from(first).find(is_here).unwrap_or(first)
             }
-        };
-        self.members.get(at).map(|member| (*member, true))
+            Strategy::LeastInflight => {
+                let first = self.next_turn();
+                let burden = |at: &usize| self.members.get(*at).map(Entry::burden);
+                self.from(first).take(COMPARED).min_by_key(burden).unwrap_or(first)
+            }
+        }
     }
 
     fn next_turn(&mut self) -> usize {
         let at = self.turn % self.present;
         self.turn = at + 1;
         at
+    }
+
+    /// All that are present, from one of them on.
+    fn from(&self, first: usize) -> impl Iterator<Item = usize> + use<> {
+        let present = self.present;
+        (0..present).map(move |step| (first + step) % present)
     }
 }
 
@@ -159,6 +226,67 @@ mod tests {
         assert_eq!(shares(&mut group(3), Strategy::Local, |_| 0), BTreeMap::from([(1, 600)]));
         assert_eq!(shares(&mut group(5), Strategy::Local, |_| 0).keys().copied().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(shares(&mut group(3), Strategy::Sticky, |n| n), BTreeMap::from([(0, 600)]));
+    }
+
+    #[test]
+    fn the_one_with_the_least_to_do_is_picked() {
+        let mut group = group(3);
+        let pick = |group: &mut Group| {
+            group.pick(Strategy::LeastInflight, 0, 0, None).map(|(picked, _)| picked.session.0)
+        };
+        // What is on its way counts, so that it goes in turn as long as nobody says anything.
+        let six: Vec<_> = (0..6).filter_map(|_| pick(&mut group)).collect();
+        assert_eq!(six, [0, 1, 2, 0, 1, 2]);
+        // The second has done its two, the others have theirs before them.
+        for (number, outstanding) in [(0, 2), (1, 0), (2, 2)] {
+            group.report(member(number), Load { taken: 2, outstanding });
+        }
+        assert_eq!([pick(&mut group), pick(&mut group)], [Some(1), Some(1)]);
+        // One of the two has come and is done.
+        group.report(member(1), Load { taken: 3, outstanding: 0 });
+        assert_eq!(pick(&mut group), Some(1));
+        assert_eq!(shares(&mut group, Strategy::LeastInflight, |_| 0).values().sum::<u32>(), 600);
+        // Who does not get on with its work gets no more; of who has left nothing is known.
+        group.report(member(0), Load { taken: 0, outstanding: 1_000 });
+        group.leave(member(2));
+        group.report(member(2), Load::default());
+        assert_eq!(shares(&mut group, Strategy::LeastInflight, |_| 0), BTreeMap::from([(1, 600)]));
+    }
+
+    #[test]
+    fn counts_of_messages_wrap() {
+        let mut group = group(2);
+        for entry in &mut group.members {
+            (entry.given, entry.load.taken) = (u32::MAX, u32::MAX);
+        }
+        let four: Vec<_> = (0..4).filter_map(|_| group.pick(Strategy::LeastInflight, 0, 0, None)).collect();
+        assert_eq!(four.iter().filter(|(picked, _)| *picked == member(0)).count(), 2);
+        assert_eq!(group.members.iter().map(Entry::burden).collect::<Vec<_>>(), [2, 2]);
+    }
+
+    #[test]
+    fn members_are_found_where_they_stand() {
+        let mut group = group(40);
+        for number in 0..40 {
+            match number % 4 {
+                0 => group.leave(member(number)),
+                1 => group.away(member(number)),
+                2 => {
+                    group.away(member(number));
+                    group.join(member(number));
+                }
+                _ => group.join(member(number)),
+            }
+            assert_eq!(group.places.len(), group.members.len());
+            for (at, entry) in group.members.iter().enumerate() {
+                assert_eq!(group.places.get(&entry.member), Some(&at));
+                assert_eq!(
+                    at >= group.present,
+                    entry.member.session.0 % 4 == 1 && entry.member.session.0 <= number
+                );
+            }
+        }
+        assert_eq!((group.len(), group.present), (30, 20));
     }
 
     #[test]

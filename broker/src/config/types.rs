@@ -299,13 +299,14 @@ impl FromStr for Overlap {
 }
 
 /// The strategies, as written in the configuration.
-pub const STRATEGIES: [(&str, Strategy); 6] = [
+pub const STRATEGIES: [(&str, Strategy); 7] = [
     ("round_robin", Strategy::RoundRobin),
     ("random", Strategy::Random),
     ("local", Strategy::Local),
     ("sticky", Strategy::Sticky),
     ("hash_clientid", Strategy::HashClientId),
     ("hash_topic", Strategy::HashTopic),
+    ("least_inflight", Strategy::LeastInflight),
 ];
 
 impl Versions {

@@ -115,6 +115,8 @@ pub struct Membership {
     pub options: Options,
     /// The group's position and generation on the core that keeps it, once that has taken the session in.
     pub group: Option<(u32, u32)>,
+    /// Messages that have come for it; wraps.
+    pub taken: u32,
 }
 
 /// What few sessions have.
@@ -122,6 +124,8 @@ pub struct Membership {
 pub struct Extra {
     /// Shared subscriptions.
     pub memberships: Vec<Membership>,
+    /// Their groups are to be told at the end of the turn what it has to do.
+    pub load_changed: bool,
     /// Walks through the retained messages for its new subscriptions; the first one is under way.
     pub scans: VecDeque<Scan>,
     /// Topic aliases that the client has set on this connection.
@@ -140,6 +144,7 @@ impl Default for Extra {
     fn default() -> Extra {
         Extra {
             memberships: Vec::new(),
+            load_changed: false,
             scans: VecDeque::new(),
             taken: Taken::default(),
             given: Given::default(),

@@ -273,6 +273,11 @@ impl Outbound {
         !self.is_caught_up() || self.has_queue()
     }
 
+    /// Messages that the client has not acknowledged, or that wait for it.
+    pub fn outstanding(&self) -> u32 {
+        u32::from(self.in_flight) + self.queue.len() as u32
+    }
+
     /// Messages and bytes that wait.
     pub fn queued(&self) -> (usize, usize) {
         (self.queue.len(), self.queued_bytes)

@@ -61,6 +61,7 @@ impl Core {
         if more {
             self.pump(index);
         }
+        self.note_load(id.index);
         Next::Go
     }
 
@@ -100,7 +101,10 @@ impl Core {
         let received = flow.map_or(Received::Unknown, |flow| flow.outbound.pubrec(ack.packet_id, refused));
         match received {
             Received::SendPubRel => self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::Success),
-            Received::Refused => self.pump(index),
+            Received::Refused => {
+                self.pump(index);
+                self.note_load(id.index);
+            }
             Received::Unknown if refused => {}
             Received::Unknown => {
                 self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::PacketIdentifierNotFound);

@@ -8,7 +8,7 @@ use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::utils::CachePadded;
 use millrace_kafka_sink::AckToken;
-use millrace_router::{Cursor, Member};
+use millrace_router::{Cursor, Load, Member};
 use mio::Waker;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -67,6 +67,15 @@ pub enum ShareNote {
         member: Member,
         /// The group's position and generation on the core that keeps it.
         group: (u32, u32),
+    },
+    /// What it has to do has changed; only said if that matters.
+    Busy {
+        /// The session.
+        member: Member,
+        /// The group's position and generation on the core that keeps it.
+        group: (u32, u32),
+        /// What it has to do.
+        load: Load,
     },
     /// The client has gone, the session is kept.
     Away {

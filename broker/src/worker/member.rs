@@ -7,9 +7,10 @@
 use super::deliver::Terms;
 use super::mailbox::ShareNote;
 use super::{Core, SlotId};
+use crate::config::Strategy;
 use crate::delivery::{Message, Purpose, ToMember};
 use crate::session::{Membership, Options, Queued};
-use millrace_router::Member;
+use millrace_router::{Load, Member};
 
 impl Core {
     /// Joins a group for a session, or changes the options of its membership. `false`: the core that keeps the group has
@@ -24,7 +25,7 @@ impl Core {
         }
         self.scans = number;
         self.counters.subscribed += 1;
-        memberships.push(Membership { number, full: full.into(), options, group: None });
+        memberships.push(Membership { number, full: full.into(), options, group: None, taken: 0 });
         self.announce(id, number, full.into());
         self.membership(id, number).is_none_or(|one| one.group.is_some())
     }
@@ -116,6 +117,7 @@ impl Core {
         for Membership { number, full, .. } in extra.memberships.clone() {
             self.announce(id, number, full);
         }
+        self.note_load(id.index);
     }
 
     /// Gives back to its group what a member has not got, oldest first; if it is `gone`, what it has not acknowledged.
@@ -135,6 +137,46 @@ impl Core {
         self.scratch.list = list;
     }
 
+    /// Something has changed in what a member of a group has to do: its groups hear of it at the end of the turn, if
+    /// they go by that.
+    #[inline]
+    pub(super) fn note_load(&mut self, position: u32) {
+        if self.shared.strategy == Strategy::LeastInflight {
+            self.note_load_of(position);
+        }
+    }
+
+    #[cold]
+    fn note_load_of(&mut self, position: u32) {
+        let id = self.sessions.id_at(position);
+        let extra = self.sessions.at_mut(position).and_then(|session| session.extra_if_any());
+        if let Some(extra) = extra
+            && !extra.memberships.is_empty()
+            && !std::mem::replace(&mut extra.load_changed, true)
+        {
+            self.loads.extend(id);
+        }
+    }
+
+    /// Tells groups what their members on this core have to do.
+    pub(super) fn report_loads(&mut self) {
+        for id in std::mem::take(&mut self.loads) {
+            if !self.sessions.contains(id) {
+                continue;
+            }
+            let Some(session) = self.sessions.at_mut(id.index) else { continue };
+            let outstanding = session.flow_if_any().map_or(0, |flow| flow.outbound.outstanding());
+            let Some(extra) = session.extra_if_any() else { continue };
+            extra.load_changed = false;
+            for Membership { number, full, group, taken, .. } in extra.memberships.clone() {
+                if let Some(group) = group {
+                    let (member, load) = (self.member(id, number), Load { taken, outstanding });
+                    self.say(self.shared.keeper(&full), ShareNote::Busy { member, group, load });
+                }
+            }
+        }
+    }
+
     fn return_to(&mut self, core: usize, to: ToMember, message: &Message<'_>) {
         if core == self.me {
             return self.redispatch(to, message);
@@ -148,7 +190,11 @@ impl Core {
     pub(super) fn deliver_to_member(&mut self, from: usize, to: ToMember, message: &Message<'_>) {
         let (index, generation) = to.member.session;
         let number = to.member.number;
-        let options = self.membership(SlotId { index, generation }, number).map(|one| one.options);
+        let options = self.membership(SlotId { index, generation }, number).map(|one| {
+            one.taken = one.taken.wrapping_add(1);
+            one.options
+        });
+        self.note_load(index);
         let away = self.sessions.at(index).is_none_or(|session| session.connection == u32::MAX);
         let Some(options) = options.filter(|_| to.if_away || !away) else {
             // Its group does not know yet; what says so is on its way there before this.

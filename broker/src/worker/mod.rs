@@ -254,6 +254,8 @@ pub struct Core {
     scans: u32,
     /// Shared subscriptions that this core keeps.
     groups: share::Groups,
+    /// Members of groups of which is to be told what they have to do.
+    loads: Vec<SlotId>,
     outboxes: Vec<Outbox>,
     fan_outs: VecDeque<FanOut>,
     timers: Wheel,
@@ -333,6 +335,7 @@ impl Core {
             parked: VecDeque::new(),
             scans: 0,
             groups: share::Groups::default(),
+            loads: Vec::new(),
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             fan_outs: VecDeque::new(),
             timers: Wheel::new(0),

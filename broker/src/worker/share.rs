@@ -50,6 +50,13 @@ impl Core {
                 }
             }
             ShareNote::Joined { member, group } => self.has_joined(member, group),
+            ShareNote::Busy { member, group: (index, generation), load } => {
+                if self.groups.all.contains(SlotId { index, generation })
+                    && let Some(group) = self.groups.all.at_mut(index)
+                {
+                    group.report(member, load);
+                }
+            }
             ShareNote::Away { full, member } => {
                 if let Some(group) = self.group_of(&full) {
                     group.away(member);
@@ -129,7 +136,7 @@ impl Core {
             Strategy::Random => self.random(),
             Strategy::HashClientId => self.groups.names.hasher().hash_one(message.from),
             Strategy::HashTopic => self.groups.names.hasher().hash_one(message.topic),
-            Strategy::RoundRobin | Strategy::Local | Strategy::Sticky => 0,
+            Strategy::RoundRobin | Strategy::Local | Strategy::Sticky | Strategy::LeastInflight => 0,
         };
         let me = self.me;
         let Some(SlotId { generation, .. }) = self.groups.all.id_at(index) else { return };

@@ -116,6 +116,7 @@ impl Core {
 
     /// Sends what this turn produced.
     fn finish_turn(&mut self) {
+        self.report_loads();
         self.flush_outboxes();
         self.hooks.flush();
         reach();

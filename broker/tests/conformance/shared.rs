@@ -227,6 +227,44 @@ fn sticky() {
     run_all(&["share.strategy=sticky"], STICKY);
 }
 
+const LEAST_INFLIGHT: &[Case] = &[(
+    "v5_4_8_2_least_inflight",
+    r#"a connect 5
+    c connect 5
+    b connect 5
+    a sub $share/g/%/t 2
+    c sub $share/g/%/t 2
+    b pub %/t 1 1
+    b pub %/t 1 2
+    a < 32 { "%/t" @1 {} '1' }
+    c < 32 { "%/t" @2 {} '2' }
+    c > 40 { @2 }
+    c > C0 00
+    c < D0 00
+    b pub %/t 1 3
+    c < 32 { "%/t" @3 {} '3' }
+    c > 40 { @3 }
+    c > C0 00
+    c < D0 00
+    b pub %/t 2 4
+    c < 34 { "%/t" @4 {} '4' }
+    c > 50 { @4 83 }
+    c > C0 00
+    c < D0 00
+    b pub %/t 0 5
+    c < 30 { "%/t" {} '5' }
+    c > C0 00
+    c < D0 00
+    b pub %/t 0 6
+    c < 30 { "%/t" {} '6' }
+    a quiet"#,
+)];
+
+#[test]
+fn least_inflight() {
+    run_all(&["share.strategy=least_inflight"], LEAST_INFLIGHT);
+}
+
 /// Members come and go without a word while messages flow: each arrives, at one that has acknowledged it.
 #[test]
 fn v5_4_8_2_nothing_is_lost_while_members_come_and_go() {

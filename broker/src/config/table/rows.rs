@@ -600,7 +600,8 @@ pub static SETTINGS: &[Setting] = &[
         text: "Which member of a shared subscription gets a message, of those that are connected: \
                round_robin, one after the other; random; local, one on the core that keeps the group \
                if there is any; sticky, the same one until it goes; hash_clientid, by the publisher; \
-               hash_topic, by the topic.",
+               hash_topic, by the topic; least_inflight, the one with the fewest messages that it has not \
+               acknowledged or that wait for it, among the next 32.",
         field: Field::Draft(|d| Slot::Strategy(&mut d.config.share.strategy)),
     },
     Setting {
