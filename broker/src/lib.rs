@@ -23,6 +23,11 @@ mod sys;
 
 mod rewrite;
 
+/// What `worker/signals.rs` is made of; the models in `tests/loom` bring loom's.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+}
+
 mod worker;
 
 #[cfg(feature = "replay")]

@@ -20,6 +20,10 @@ mod record;
 
 mod accounts;
 mod ring;
+/// What wakes the log thread is made of this; the models in `broker/tests/loom` bring loom's.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicBool, Ordering, fence};
+}
 
 pub mod log;
 

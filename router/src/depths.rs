@@ -3,6 +3,9 @@
 //! A bit for each kind of filter and depth. Without them a topic of ten levels would cost twenty
 //! probes; with them a broker whose filters are all `devices/{id}/command` pays for one.
 
+use parking_lot::Mutex;
+
+use crate::atomics::Published;
 use crate::filter::MAX_LEVELS;
 use crate::hash::{Child, Keys};
 use crate::topic::split_level;
@@ -149,5 +152,82 @@ impl DepthCounts {
         let this = bit(place.bit());
         *mask = if *count > 0 { before | this } else { before & !this };
         *mask != before
+    }
+}
+
+/// [`Depths`] that all cores read and any core changes.
+///
+/// A bit is set before the first filter of its depth can be found and cleared after the last one
+/// is gone, so a reader may probe in vain but never too little. Clearing leaves the version alone:
+/// what was found with one probe more is still right.
+#[derive(Default)]
+pub(crate) struct SharedDepths {
+    counts: Mutex<DepthCounts>,
+    /// The masks, each as its lower and its upper half.
+    masks: Published<6>,
+}
+
+impl SharedDepths {
+    pub(crate) fn add(&self, place: &Place) {
+        let mut counts = self.counts.lock();
+        if counts.add(place) {
+            self.masks.publish(halves(counts.masks()));
+            self.masks.bump();
+        }
+    }
+
+    pub(crate) fn remove(&self, place: &Place) {
+        let mut counts = self.counts.lock();
+        if counts.remove(place) {
+            self.masks.publish(halves(counts.masks()));
+        }
+    }
+
+    /// The masks and a version not newer than they are.
+    pub(crate) fn load(&self) -> (Depths, u64) {
+        let ([exact, exact_high, multi, multi_high, plus, plus_high], version) = self.masks.load();
+        let mask = |low, high| u128::from(low) | (u128::from(high) << 64);
+        let (exact, multi, plus) = (mask(exact, exact_high), mask(multi, multi_high), mask(plus, plus_high));
+        (Depths { exact, multi, plus }, version)
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.masks.version()
+    }
+}
+
+fn halves(depths: &Depths) -> [u64; 6] {
+    let Depths { exact, multi, plus } = *depths;
+    let high = |mask: u128| (mask >> 64) as u64;
+    [exact as u64, high(exact), multi as u64, high(multi), plus as u64, high(plus)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Keys;
+
+    #[test]
+    fn masks_follow_counts_and_only_growth_is_a_new_version() {
+        let keys = Keys::new(1);
+        let shared = SharedDepths::default();
+        let deep = "x/".repeat(100) + "#";
+        let filters = ["a", "a/b", "c/d", "a/+", deep.as_str()];
+        let places = filters.map(|filter| Place::of(&keys, filter, |_, _| ()));
+        for place in &places {
+            shared.add(place);
+        }
+        let all = Depths { exact: 0b11, multi: 1 << 100, plus: 0b10 };
+        assert_eq!(shared.load(), (all, 4));
+        shared.remove(&places[1]);
+        assert_eq!(shared.load(), (all, 4));
+        shared.remove(&places[2]);
+        assert_eq!(shared.load(), (Depths { exact: 0b01, ..all }, 4));
+        for at in [0, 3, 4] {
+            shared.remove(&places[at]);
+        }
+        assert_eq!(shared.load(), (Depths::default(), 4));
+        shared.add(&places[0]);
+        assert_eq!(shared.version(), 5);
     }
 }

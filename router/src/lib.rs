@@ -25,6 +25,11 @@ pub mod index;
 
 mod atomics;
 
+/// What `atomics` is made of; the models in `broker/tests/loom` bring loom's.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+}
+
 pub mod routes;
 
 pub mod route_cache;

@@ -15,8 +15,8 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 
-use crate::atomics::{SharedDepths, Version};
-use crate::depths::Place;
+use crate::atomics::Version;
+use crate::depths::{Place, SharedDepths};
 use crate::hash::{Child, Keys};
 use crate::walk::{Nodes, probes, shrink, walk};
 

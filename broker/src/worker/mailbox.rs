@@ -1,8 +1,9 @@
 //! What one core gets from others: a lane of message batches, bounded, and a lane of control, bounded by the objects
-//! it speaks of. All cross-core effects of the broker go through this file (and the routes); the order of its atomic
-//! operations is what keeps a wake-up from being lost.
+//! it speaks of. All cross-core effects of the broker go through this file (and the routes); `signals` keeps a wake-up
+//! from being lost.
 
 use super::Counters;
+use super::signals::{Bell, RoomWanted};
 use super::sys::Asker;
 use crate::delivery::{Batch, ScanId};
 use crossbeam::queue::{ArrayQueue, SegQueue};
@@ -11,8 +12,8 @@ use millrace_kafka_sink::AckToken;
 use millrace_router::{Cursor, Load, Member};
 use mio::Waker;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::net::Transport;
 use crate::seam::{Branch, mark, reach};
@@ -129,10 +130,10 @@ pub struct Mailbox {
     messages: ArrayQueue<Box<Batch>>,
     control: SegQueue<Control>,
     spares: ArrayQueue<Box<Batch>>,
-    /// The owner is, or is about to be, in poll.
-    sleeping: CachePadded<AtomicBool>,
-    /// Cores that found a lane full, one bit each.
-    wants_room: CachePadded<AtomicU64>,
+    /// The owner sleeps in poll.
+    bell: CachePadded<Bell>,
+    /// Cores that found a lane full.
+    room_wanted: CachePadded<RoomWanted>,
     handoffs: AtomicU32,
     handoffs_max: u32,
     waker: Waker,
@@ -150,8 +151,8 @@ impl Mailbox {
             messages: ArrayQueue::new(batches),
             control: SegQueue::new(),
             spares: ArrayQueue::new(SPARES),
-            sleeping: CachePadded::new(AtomicBool::new(false)),
-            wants_room: CachePadded::new(AtomicU64::new(0)),
+            bell: CachePadded::default(),
+            room_wanted: CachePadded::default(),
             handoffs: AtomicU32::new(0),
             handoffs_max,
             waker,
@@ -161,9 +162,7 @@ impl Mailbox {
     /// Makes sure that the owner looks at what was pushed before.
     fn wake(&self) {
         reach();
-        fence(SeqCst);
-        // Only the first of many senders pays for the system call.
-        if self.sleeping.load(Relaxed) && self.sleeping.swap(false, SeqCst) {
+        if self.bell.ring() {
             // Fails only when the counter is full, which wakes as well.
             let _ = self.waker.wake();
         }
@@ -184,7 +183,7 @@ impl Mailbox {
 
     /// Asks for `Control::Room` once the lane has drained. Try once more after this: it may have just done so.
     pub fn want_room(&self, core: usize) {
-        self.wants_room.fetch_or(1 << core, SeqCst);
+        self.room_wanted.ask(core);
     }
 
     /// Takes a place for a connection on its way here; `false` when too many are.
@@ -214,18 +213,16 @@ impl Mailbox {
 
     /// Owner: cores to be told that there is room, if it has drained to a quarter.
     pub fn take_wants_room(&self) -> u64 {
-        // Ordered behind what made room; a sender asks first and tries once more then.
-        if self.wants_room.load(SeqCst) == 0 || self.messages.len() > self.messages.capacity() / 4 {
-            return 0;
+        let waiting = self.room_wanted.take(|| self.messages.len() <= self.messages.capacity() / 4);
+        if waiting != 0 {
+            mark(Branch::LaneDrained);
         }
-        mark(Branch::LaneDrained);
-        self.wants_room.swap(0, SeqCst)
+        waiting
     }
 
     /// Owner: about to sleep. `false` when something has come and it must not. Follow with `awake`.
     pub fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, SeqCst);
-        fence(SeqCst);
+        self.bell.listen();
         reach();
         let empty = self.messages.is_empty() && self.control.is_empty();
         if !empty {
@@ -237,7 +234,7 @@ impl Mailbox {
     /// Nobody has woken its owner since it fell asleep.
     #[cfg(any(test, feature = "simulation"))]
     pub fn is_asleep(&self) -> bool {
-        self.sleeping.load(SeqCst)
+        self.bell.is_listening()
     }
 
     /// Nothing lies in it, nobody waits for it.
@@ -245,13 +242,13 @@ impl Mailbox {
     pub fn is_at_rest(&self) -> bool {
         self.messages.is_empty()
             && self.control.is_empty()
-            && self.wants_room.load(SeqCst) == 0
+            && self.room_wanted.is_at_rest()
             && self.handoffs.load(SeqCst) == 0
     }
 
     /// Owner: back from poll; no need to wake it.
     pub fn awake(&self) {
-        self.sleeping.store(false, Relaxed);
+        self.bell.awake();
     }
 
     /// Owner as sender: an empty batch.

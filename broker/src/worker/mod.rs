@@ -32,6 +32,7 @@ mod scan;
 mod seen;
 mod sessions;
 mod share;
+mod signals;
 mod slots;
 mod subscribe;
 mod sys;

@@ -1,7 +1,7 @@
 //! Wakes the log thread, at the price of a system call only when it sleeps.
 
+use crate::sync::{AtomicBool, Ordering, fence};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::Thread;
 
 /// Shared by the log thread and all that have news for it.
@@ -22,7 +22,7 @@ impl Waker {
     pub(crate) fn going_to_sleep(&self) {
         #[cfg(any(test, feature = "sim"))]
         seam::reach();
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
