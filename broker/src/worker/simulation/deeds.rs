@@ -1,0 +1,108 @@
+//! What a client does once it is connected: subscribes, publishes, answers.
+
+use super::actor::Actor;
+use super::book::{Asked, Book, Sub};
+use super::world::World;
+use millrace_codec::{
+    FilterBuf, Packet, PacketType, Properties, QoS, ReasonCode, Subscribe, SubscribeOptions, Version,
+    encode_ack,
+};
+
+const TOPICS: [&str; 7] = ["a/b", "a/c", "a/b/c", "b", "h/a", "h/b", "h/a/b"];
+/// What is retained: each topic has one publisher, the client of its position.
+pub const RETAINED: [&str; 4] = ["r/a", "r/b", "r/c", "r/d"];
+const FILTERS: [&str; 13] =
+    ["r/a", "r/+", "r/#", "a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
+/// Messages that one client has under way, at most: below the broker's receive maximum.
+pub const UNDER_WAY: usize = 6;
+
+fn qos_of(number: u64) -> QoS {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number as usize % 3]
+}
+
+impl Actor {
+    pub(super) fn ping(&mut self, book: &mut Book) {
+        let Some(open) = self.usable() else { return };
+        open.push(&Packet::PingReq);
+        book.links[open.link].pings += 1;
+    }
+
+    pub(super) fn subscribe(&mut self, world: &World, book: &mut Book) {
+        let Some(open) = self.usable() else { return };
+        let filter = FILTERS[world.below(FILTERS.len() as u64) as usize];
+        let qos = qos_of(world.below(3));
+
+        let packet_id = open.id(book);
+        let party = &mut book.parties[open.client];
+        let ends = party.end(filter);
+        let begins = Some(party.subs.len());
+        party.subs.push(Sub { link: open.link, filter, qos, granted: None, end_asked: false, ended: None });
+        book.links[open.link].asked.push_back(Asked { packet_id, filter, begins, ends });
+        let mut filters = FilterBuf::new();
+        let _ = filters.push(filter, SubscribeOptions { qos, ..SubscribeOptions::default() });
+        let properties = Properties::default();
+        open.push(&Packet::Subscribe(Subscribe { packet_id, properties, filters: filters.as_filters() }));
+    }
+
+    pub(super) fn unsubscribe(&mut self, world: &World, book: &mut Book) {
+        let Some(open) = self.usable() else { return };
+        let filter = FILTERS[world.below(FILTERS.len() as u64) as usize];
+        open.unsubscribe(filter, book);
+    }
+
+    pub(super) fn publish(&mut self, world: &World, book: &mut Book) {
+        let Some(open) = self.usable() else { return };
+        let own = RETAINED.get(open.client).filter(|_| world.one_in(3));
+        let topic = own.copied().unwrap_or_else(|| TOPICS[world.below(TOPICS.len() as u64) as usize]);
+        // Of QoS 2 the last one sent may be another than the last one taken, once some are sent again.
+        let mut qos = qos_of(world.below(if own.is_some() { 2 } else { 3 }));
+        let link = &book.links[open.link];
+        let party = &book.parties[open.client];
+        let v5 = open.version == Version::V5;
+        // Nothing but what was promised; a 3.x client may send more of QoS 1, and waits then.
+        let of_qos_2 = party.pubrecs.len() + party.unreleased.len();
+        if party.under_way() >= UNDER_WAY && (v5 || of_qos_2 >= UNDER_WAY) {
+            qos = QoS::AtMostOnce;
+        }
+        // What is under way in a session that goes on comes first.
+        if link.opened.is_none() && (v5 || !link.clean) {
+            qos = QoS::AtMostOnce;
+        }
+        let packet_id = if qos == QoS::AtMostOnce { 0 } else { open.id(book) };
+        let number = book.publish(open.link, topic, qos);
+        let party = &mut book.parties[open.client];
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => party.pubacks.push_back((packet_id, number)),
+            QoS::ExactlyOnce => party.pubrecs.push_back((packet_id, number)),
+        }
+        let padding = if world.one_in(8) { world.below(3_000) } else { world.below(30) };
+        let payload = format!("{number}:{}", "x".repeat(padding as usize));
+        open.publish(topic, qos, packet_id, payload.as_bytes(), false);
+        world.note("publish", number, open.link as u64);
+    }
+
+    /// Sends a QoS 2 message again that it has not released.
+    pub(super) fn repeat(&mut self, world: &World, book: &mut Book) {
+        // In a session that goes on, the PUBREL may have been sent before.
+        let Some(open) = self.usable().filter(|open| !book.links[open.link].resumed) else { return };
+        let party = &book.parties[open.client];
+        let late = |id: &u16| open.late.contains(&(PacketType::PubRel, *id));
+        let Some((&id, &number)) = party.unreleased.iter().find(|(id, _)| late(id)) else { return };
+        let message = &book.messages[number as usize];
+        world.note("repeat", number, id.into());
+        let (topic, payload) = (message.topic, format!("{number}:again"));
+        open.publish(topic, QoS::ExactlyOnce, id, payload.as_bytes(), true);
+    }
+
+    /// Sends some of the answers that it owes.
+    pub(super) fn answer(&mut self, most: usize) {
+        let Some(open) = self.usable() else { return };
+        for _ in 0..most {
+            let Some((packet_type, id)) = open.late.pop_front() else { return };
+            let mut bytes = Vec::new();
+            encode_ack(packet_type, open.version, id, ReasonCode::Success, &mut bytes);
+            open.out.extend(bytes);
+        }
+    }
+}
