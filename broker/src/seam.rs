@@ -37,12 +37,20 @@ pub enum Branch {
     ResumedInFlight,
     /// A client id that is connected connected again, and its session is kept.
     TakeOverKept,
+    /// A member of a group has given a message back.
+    Redispatch,
+    /// A message crossed to a member that had gone.
+    MemberGone,
+    /// All members of a group were away.
+    AllAway,
+    /// Nothing was admitted for a core's groups.
+    Congested,
 }
 
 impl Branch {
     /// All.
     #[cfg(test)]
-    pub const ALL: [Branch; 16] = [
+    pub const ALL: [Branch; 20] = [
         Branch::TakeOver,
         Branch::LaneFull,
         Branch::LaneDrained,
@@ -59,6 +67,10 @@ impl Branch {
         Branch::Choked,
         Branch::ResumedInFlight,
         Branch::TakeOverKept,
+        Branch::Redispatch,
+        Branch::MemberGone,
+        Branch::AllAway,
+        Branch::Congested,
     ];
 }
 

@@ -49,8 +49,8 @@ impl Actor {
             17 if world.one_in(2) => self.turn_away(world, book),
             18 => self.lay_ghosts(world),
             0 if world.one_in(2) => self.vanish(world, book),
-            1 if world.one_in(2) => self.leave(world),
-            2 if world.one_in(2) => self.say_goodbye(),
+            1 if world.one_in(2) => self.leave(world, book),
+            2 if world.one_in(2) => self.say_goodbye(book),
             3 => self.stalled = !self.stalled,
             4..=12 => self.subscribe(world, book),
             13..=16 => self.unsubscribe(world, book),
@@ -61,7 +61,7 @@ impl Actor {
                     self.publish(world, book);
                 }
             }
-            41..=55 => self.answer(1 + world.below(8) as usize),
+            41..=55 => self.answer(1 + world.below(8) as usize, book),
             56..=74 => self.send(world),
             _ if self.stalled => {}
             _ => self.read(world, book)?,
@@ -79,7 +79,7 @@ impl Actor {
         }
         self.make_sure(book);
         self.read(world, book)?;
-        self.answer(usize::MAX);
+        self.answer(usize::MAX, book);
         let had = self.open.as_ref().is_some_and(|open| !open.out.is_empty());
         self.send(world);
         Ok(had || world.hash() != before)
@@ -90,6 +90,7 @@ impl Actor {
         self.lay_ghosts(world);
         if let Some(open) = self.open.take() {
             world.note("reset", open.number.into(), 0);
+            book.ends(open.link);
             self.gone(&open, world, book);
         }
     }
@@ -98,6 +99,7 @@ impl Actor {
     fn turn_away(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.open.take_if(|open| book.links[open.link].opened.is_some()) else { return };
         world.note("turn away", open.number.into(), 0);
+        book.ends(open.link);
         book.over(open.link);
         self.ghosts.push(open.number);
         self.connect(world, book);
@@ -187,16 +189,18 @@ impl Actor {
     }
 
     /// Says that it sends no more, and goes on reading.
-    fn leave(&mut self, world: &World) {
+    fn leave(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.open.as_mut().filter(|open| open.out.is_empty()) else { return };
         open.leaving = true;
+        book.ends(open.link);
         world.network().finish(open.number);
     }
 
-    fn say_goodbye(&mut self) {
+    fn say_goodbye(&mut self, book: &mut Book) {
         let Some(open) = self.usable() else { return };
         open.push(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)));
         open.leaving = true;
+        book.ends(open.link);
     }
 
     pub(super) fn usable(&mut self) -> Option<&mut Open> {

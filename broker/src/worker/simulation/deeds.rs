@@ -2,10 +2,11 @@
 
 use super::actor::Actor;
 use super::book::{Asked, Book, Sub};
+use super::copies::is_shared;
 use super::world::World;
 use millrace_codec::{
-    FilterBuf, Packet, PacketType, Properties, QoS, ReasonCode, Subscribe, SubscribeOptions, Version,
-    encode_ack,
+    FilterBuf, Packet, PacketType, Property, PropertyBuf, QoS, ReasonCode, Subscribe, SubscribeOptions,
+    Version, encode_ack,
 };
 
 const TOPICS: [&str; 7] = ["a/b", "a/c", "a/b/c", "b", "h/a", "h/b", "h/a/b"];
@@ -13,6 +14,10 @@ const TOPICS: [&str; 7] = ["a/b", "a/c", "a/b/c", "b", "h/a", "h/b", "h/a/b"];
 pub const RETAINED: [&str; 4] = ["r/a", "r/b", "r/c", "r/d"];
 const FILTERS: [&str; 13] =
     ["r/a", "r/+", "r/#", "a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
+const SHARED: [&str; 5] =
+    ["$share/g/a/+", "$share/g/#", "$share/other/a/#", "$share/other/h/b", "$share/other/r/+"];
+/// From this one on, clients mostly share.
+const SHARERS: usize = 4;
 /// Messages that one client has under way, at most: below the broker's receive maximum.
 pub const UNDER_WAY: usize = 6;
 
@@ -20,33 +25,56 @@ fn qos_of(number: u64) -> QoS {
     [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number as usize % 3]
 }
 
+/// A filter for this client, and the identifier that it may go by.
+fn filter_for(client: usize, world: &World) -> (&'static str, u32) {
+    let shares = if client < SHARERS { world.one_in(6) } else { !world.one_in(6) };
+    let all = if shares { &SHARED[..] } else { &FILTERS[..] };
+    let at = world.below(all.len() as u64) as usize;
+    (all[at], if shares { 100 } else { 1 } + at as u32)
+}
+
 impl Actor {
     pub(super) fn ping(&mut self, book: &mut Book) {
         let Some(open) = self.usable() else { return };
         open.push(&Packet::PingReq);
-        book.links[open.link].pings += 1;
+        let link = &mut book.links[open.link];
+        link.pings.push_back(link.said);
     }
 
     pub(super) fn subscribe(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.usable() else { return };
-        let filter = FILTERS[world.below(FILTERS.len() as u64) as usize];
-        let qos = qos_of(world.below(3));
-
+        let (filter, id) = filter_for(open.client, world);
+        // A member that takes everything with QoS 0 may lose what would be another's.
+        let qos = qos_of(world.below(3).max(u64::from(is_shared(filter) && !world.one_in(6))));
+        let id = if open.version == Version::V5 && world.one_in(2) { id } else { 0 };
         let packet_id = open.id(book);
         let party = &mut book.parties[open.client];
-        let ends = party.end(filter);
+        let ends = party.end(filter, false);
         let begins = Some(party.subs.len());
-        party.subs.push(Sub { link: open.link, filter, qos, granted: None, end_asked: false, ended: None });
+        party.subs.push(Sub {
+            link: open.link,
+            filter,
+            qos,
+            id,
+            granted: None,
+            revoked: false,
+            end_asked: false,
+            ended: None,
+        });
         book.links[open.link].asked.push_back(Asked { packet_id, filter, begins, ends });
         let mut filters = FilterBuf::new();
         let _ = filters.push(filter, SubscribeOptions { qos, ..SubscribeOptions::default() });
-        let properties = Properties::default();
+        let mut properties = PropertyBuf::new();
+        if id > 0 {
+            let _ = properties.push(Property::SubscriptionIdentifier(id));
+        }
+        let properties = properties.as_properties();
         open.push(&Packet::Subscribe(Subscribe { packet_id, properties, filters: filters.as_filters() }));
     }
 
     pub(super) fn unsubscribe(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.usable() else { return };
-        let filter = FILTERS[world.below(FILTERS.len() as u64) as usize];
+        let (filter, _) = filter_for(open.client, world);
         open.unsubscribe(filter, book);
     }
 
@@ -96,13 +124,20 @@ impl Actor {
     }
 
     /// Sends some of the answers that it owes.
-    pub(super) fn answer(&mut self, most: usize) {
+    pub(super) fn answer(&mut self, most: usize, book: &mut Book) {
         let Some(open) = self.usable() else { return };
         for _ in 0..most {
             let Some((packet_type, id)) = open.late.pop_front() else { return };
             let mut bytes = Vec::new();
             encode_ack(packet_type, open.version, id, ReasonCode::Success, &mut bytes);
             open.out.extend(bytes);
+            let link = &mut book.links[open.link];
+            link.said += 1;
+            if packet_type == PacketType::PubAck
+                && let Some(copy) = link.unsettled.remove(&id)
+            {
+                link.settling.push_back((link.said - 1, copy));
+            }
         }
     }
 }

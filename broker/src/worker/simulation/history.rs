@@ -3,6 +3,7 @@
 
 use super::actor::{Actor, EXPIRY_S, name};
 use super::book::Book;
+use super::copies::{inner, is_shared};
 use super::world::{DIR, Pressure, STREAM, World, log_config};
 use crate::config::Config;
 use crate::seam;
@@ -120,7 +121,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     world.pass(u64::from(EXPIRY_S) * 1_000);
     rest(world, book, None)?;
     let held = world.held();
-    if held.iter().any(|held| *held != [0; 3]) || !world.shared().routes.is_empty() {
+    if held.iter().any(|held| *held != [0; 4]) || !world.shared().routes.is_empty() {
         return Err(format!("everybody has gone, and cores hold {held:?}"));
     }
     check_log(world.fs.kill(), book, false)
@@ -165,7 +166,10 @@ fn check_routes(world: &World, book: &Book) -> Result<(), String> {
     for (client, party) in book.parties.iter().enumerate().filter(|(_, party)| party.link.is_some()) {
         let home = world.shared().home(&name(client));
         sessions[home] += 1;
-        party.filters().into_iter().for_each(|filter| *filters.entry((home, filter)).or_default() += 1);
+        for filter in party.filters() {
+            let core = if is_shared(filter) { world.shared().keeper(filter) } else { home };
+            *filters.entry((core, inner(filter))).or_default() += 1;
+        }
     }
     for (core, held) in world.held().into_iter().enumerate() {
         let expected = filters.keys().filter(|(home, _)| *home == core).count();

@@ -56,7 +56,7 @@ impl Open {
 
     pub fn unsubscribe(&mut self, filter: &'static str, book: &mut Book) {
         let packet_id = self.id(book);
-        let ends = book.parties[self.client].end(filter);
+        let ends = book.parties[self.client].end(filter, true);
         book.links[self.link].asked.push_back(Asked { packet_id, filter, begins: None, ends });
         let mut filters = UnsubscribeFilterBuf::new();
         let _ = filters.push(filter);
@@ -108,7 +108,9 @@ impl Open {
                 let text = std::str::from_utf8(publish.payload).unwrap_or_default();
                 let number = text.split(':').next().and_then(|number| number.parse().ok());
                 let how = How { qos, packet_id, dup, retain: publish.retain };
-                book.arrived(at, number.unwrap_or(u64::MAX), publish.topic, how)?;
+                let ids: Vec<u32> = publish.properties.subscription_identifiers().collect();
+                let ids = Some(&ids[..]).filter(|_| self.version == Version::V5);
+                book.arrived(at, number.unwrap_or(u64::MAX), publish.topic, how, ids)?;
             }
             Packet::PubAck(Ack { packet_id, .. }) => {
                 book.acknowledged(at, QoS::AtLeastOnce, *packet_id)?;
@@ -126,7 +128,7 @@ impl Open {
                 self.late.push_back((PacketType::PubComp, ack.packet_id));
             }
             Packet::PubComp(ack) if party.unreleased.remove(&ack.packet_id).is_some() => {}
-            Packet::PingResp if link.pings > 0 => link.pings -= 1,
+            Packet::PingResp => return book.ponged(at),
             Packet::SubAck(ack) => return book.answered(at, ack.packet_id, true),
             Packet::UnsubAck(ack) => return book.answered(at, ack.packet_id, false),
             _ => return fail("a packet that nobody asked for"),
