@@ -352,7 +352,8 @@ mod tests {
 
     #[test]
     fn everyone_has_a_place_if_there_is_a_way() {
-        let cases: [(&str, &[&[usize]], Option<usize>); 5] = [
+        type Case = (&'static str, &'static [&'static [usize]], Option<usize>);
+        let cases: [Case; 5] = [
             ("nobody", &[], None),
             ("one gives way", &[&[0, 1], &[0]], None),
             ("a chain gives way", &[&[0, 1], &[1, 2], &[0]], None),
