@@ -45,12 +45,16 @@ pub enum Branch {
     AllAway,
     /// Nothing was admitted for a core's groups.
     Congested,
+    /// The will of a client that stays away is published after its delay.
+    WillAfterDelay,
+    /// A client is back in time for its will.
+    WillCancelled,
 }
 
 impl Branch {
     /// All.
     #[cfg(test)]
-    pub const ALL: [Branch; 20] = [
+    pub const ALL: [Branch; 22] = [
         Branch::TakeOver,
         Branch::LaneFull,
         Branch::LaneDrained,
@@ -71,6 +75,8 @@ impl Branch {
         Branch::MemberGone,
         Branch::AllAway,
         Branch::Congested,
+        Branch::WillAfterDelay,
+        Branch::WillCancelled,
     ];
 }
 

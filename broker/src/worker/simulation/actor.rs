@@ -1,13 +1,13 @@
 //! A client: does what a random client does, reads what comes, and tells the book of both.
 
-use super::book::Book;
-use super::deeds::UNDER_WAY;
+use super::book::{Book, Goodbye};
+use super::deeds::{UNDER_WAY, qos_of, will_topic};
 use super::open::Open;
 use super::party::Kept;
 use super::world::World;
 use crate::net::network::Line;
 use millrace_codec::{
-    Connect, Disconnect, Packet, Property, PropertyBuf, ReasonCode, Version, decode, frame_header,
+    Connect, Disconnect, Packet, Property, PropertyBuf, ReasonCode, Version, Will, decode, frame_header,
 };
 use std::collections::VecDeque;
 
@@ -42,7 +42,9 @@ impl Actor {
     /// One random deed.
     pub fn act(&mut self, world: &World, book: &mut Book) -> Result<(), String> {
         if self.open.is_none() {
-            self.connect(world, book);
+            if world.one_in(2) {
+                self.connect(world, book);
+            }
             return Ok(());
         }
         match world.below(100) {
@@ -50,7 +52,7 @@ impl Actor {
             18 => self.lay_ghosts(world),
             0 if world.one_in(2) => self.vanish(world, book),
             1 if world.one_in(2) => self.leave(world, book),
-            2 if world.one_in(2) => self.say_goodbye(book),
+            2 if world.one_in(2) => self.say_goodbye(world, book),
             3 => self.stalled = !self.stalled,
             4..=12 => self.subscribe(world, book),
             13..=16 => self.unsubscribe(world, book),
@@ -143,7 +145,7 @@ impl Actor {
         };
         let number = world.connect();
         world.note("connect", number.into(), self.client as u64);
-        let link = book.link(self.client, world.now_ms(), clean, expiry_s);
+        let link = book.link(self.client, clean, expiry_s);
         let mut open = Open {
             number,
             link,
@@ -165,12 +167,26 @@ impl Actor {
                 let _ = properties.push(Property::ReceiveMaximum(1 + world.below(4) as u16));
             }
         }
+        let mut will_properties = PropertyBuf::new();
+        let mut will = None;
+        let payload;
+        if world.one_in(2) {
+            let (topic, retain) = will_topic(self.client, world);
+            let qos = qos_of(world.below(3));
+            let delay_s = if version == Version::V5 { world.below(4) as u32 } else { 0 };
+            payload = format!("{}:will", book.bequeath(link, topic, qos, delay_s));
+            if delay_s > 0 {
+                let _ = will_properties.push(Property::WillDelayInterval(delay_s));
+            }
+            let properties = will_properties.as_properties();
+            will = Some(Will { topic, payload: payload.as_bytes(), qos, retain, properties });
+        }
         let connect = Connect {
             version,
             clean_start: clean,
             keep_alive: 0,
             client_id: &name(self.client),
-            will: None,
+            will,
             username: None,
             password: None,
             properties: properties.as_properties(),
@@ -196,11 +212,16 @@ impl Actor {
         world.network().finish(open.number);
     }
 
-    fn say_goodbye(&mut self, book: &mut Book) {
+    fn say_goodbye(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.usable() else { return };
-        open.push(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)));
+        let with_will = open.version == Version::V5 && world.one_in(2);
+        let reason = if with_will { ReasonCode::DisconnectWithWillMessage } else { ReasonCode::Success };
+        open.push(&Packet::Disconnect(Disconnect::new(reason)));
         open.leaving = true;
         book.ends(open.link);
+        if !with_will {
+            book.links[open.link].goodbye = Goodbye::Said;
+        }
     }
 
     pub(super) fn usable(&mut self) -> Option<&mut Open> {
@@ -231,13 +252,18 @@ impl Actor {
             let packet: Vec<u8> = open.input.drain(..header.total_len()).collect();
             let packet = decode(open.version, header.first, &packet[header.header_len..])
                 .map_err(|error| format!("link {}: {error}", open.link))?;
-            open.take(&packet, world.now_ms(), book)?;
+            open.take(&packet, book)?;
         }
         if line != Line::Open
             && let Some(open) = self.open.take()
         {
             // Perhaps in the middle of a packet: a client that is slow loses the last words of a closing connection.
             world.note("closed", open.number.into(), 0);
+            let link = &mut book.links[open.link];
+            // Otherwise something was left unread, and the end came as a reset.
+            if link.goodbye == Goodbye::Said && open.out.is_empty() && line == Line::Finished {
+                link.goodbye = Goodbye::Heard;
+            }
             self.gone(&open, world, book);
         }
         Ok(())

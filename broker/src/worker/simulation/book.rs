@@ -32,6 +32,7 @@ impl Sub {
 }
 
 /// What the answer to a SUBSCRIBE or UNSUBSCRIBE is for: positions in `subs`.
+#[derive(Debug)]
 pub struct Asked {
     pub packet_id: u16,
     pub filter: &'static str,
@@ -39,7 +40,18 @@ pub struct Asked {
     pub ends: Vec<usize>,
 }
 
+/// Whether a client has taken its leave by a DISCONNECT that keeps its will unsent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    No,
+    /// It may have been lost.
+    Said,
+    /// The broker has taken it.
+    Heard,
+}
+
 /// One connection, from the client's side.
+#[derive(Debug)]
 pub struct Link {
     pub client: usize,
     /// When its CONNECT was sent, milliseconds.
@@ -52,8 +64,13 @@ pub struct Link {
     /// It goes on with a session.
     pub resumed: bool,
     pub over: bool,
-    /// From when on it was ending; nothing: the broker may have ended it at any time.
-    pub ends_from: Option<u64>,
+    pub over_ms: u64,
+    pub opened_ms: u64,
+    /// From when on it was ending, stamp and milliseconds; nothing: the broker may have ended it at any time.
+    pub ends_from: Option<(u64, u64)>,
+    pub goodbye: Goodbye,
+    /// The number of its will, and the delay in seconds.
+    pub will: Option<(u64, u32)>,
     pub asked: VecDeque<Asked>,
     /// Packets said so far.
     pub said: u64,
@@ -73,6 +90,8 @@ pub struct Message {
     pub qos: QoS,
     pub sent: u64,
     pub acknowledged: bool,
+    /// It is the will of its connection, whose CONNECT was sent then.
+    pub will: bool,
 }
 
 /// How a message came.
@@ -91,6 +110,10 @@ pub struct Book {
     pub parties: Vec<Party>,
     pub messages: Vec<Message>,
     pub stamp: u64,
+    /// The time, milliseconds.
+    pub now_ms: u64,
+    /// Times from which and to which nothing stood still but clients.
+    pub pauses: Vec<(u64, u64)>,
     pub deliveries: u64,
     /// What came.
     pub copies: Vec<Copy>,
@@ -110,17 +133,21 @@ impl Book {
     }
 
     /// A CONNECT is sent at this time.
-    pub fn link(&mut self, client: usize, sent_ms: u64, clean: bool, expiry_s: u32) -> usize {
+    pub fn link(&mut self, client: usize, clean: bool, expiry_s: u32) -> usize {
         let at = self.links.len();
         self.links.push(Link {
             client,
-            sent_ms,
+            sent_ms: self.now_ms,
             clean,
             expiry_s,
             opened: None,
             resumed: false,
             over: false,
+            over_ms: 0,
+            opened_ms: 0,
             ends_from: None,
+            goodbye: Goodbye::No,
+            will: None,
             asked: VecDeque::new(),
             said: 0,
             pings: VecDeque::new(),
@@ -137,8 +164,8 @@ impl Book {
     }
 
     /// CONNACK; `present`: as it says, or nothing for a client of MQTT 3.1, which is not told.
-    pub fn opened(&mut self, at: usize, present: Option<bool>, now_ms: u64) -> Result<(), String> {
-        let now = self.tick();
+    pub fn opened(&mut self, at: usize, present: Option<bool>) -> Result<(), String> {
+        let (now, now_ms) = (self.tick(), self.now_ms);
         let link = &mut self.links[at];
         let party = &mut self.parties[link.client];
         let expected = match party.kept {
@@ -152,6 +179,7 @@ impl Book {
             return Err(format!("link {at}: session present {present} after {:?}", party.kept));
         }
         link.opened = Some(now);
+        link.opened_ms = now_ms;
         link.resumed = present;
         party.unclean = false;
         if !present {
@@ -166,7 +194,7 @@ impl Book {
 
     /// The client has begun to end a connection.
     pub fn ends(&mut self, at: usize) {
-        let now = self.tick();
+        let now = (self.tick(), self.now_ms);
         self.links[at].ends_from.get_or_insert(now);
     }
 
@@ -187,6 +215,7 @@ impl Book {
     pub fn over(&mut self, at: usize) {
         let link = &mut self.links[at];
         link.over = true;
+        link.over_ms = self.now_ms;
         let party = &mut self.parties[link.client];
         party.link = None;
         party.unsure.extend(link.asked.iter().map(|asked| asked.filter));
@@ -214,8 +243,16 @@ impl Book {
 
     pub fn publish(&mut self, link: usize, topic: &'static str, qos: QoS) -> u64 {
         let sent = self.tick();
-        self.messages.push(Message { link, topic, qos, sent, acknowledged: false });
+        self.messages.push(Message { link, topic, qos, sent, acknowledged: false, will: false });
         self.messages.len() as u64 - 1
+    }
+
+    /// A CONNECT leaves a message behind. Returns its number.
+    pub fn bequeath(&mut self, link: usize, topic: &'static str, qos: QoS, delay_s: u32) -> u64 {
+        let number = self.publish(link, topic, qos);
+        self.messages[number as usize].will = true;
+        self.links[link].will = Some((number, delay_s));
+        number
     }
 
     /// PUBACK or PUBREC: in the order of the publishes.

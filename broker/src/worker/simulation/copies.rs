@@ -7,6 +7,7 @@
 
 use super::book::{Book, How, Message};
 use super::party::Party;
+use super::wills::Fate;
 use millrace_codec::QoS;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub struct Copy {
     pub number: u64,
     pub qos: QoS,
     pub came: u64,
+    pub came_ms: u64,
     pub claims: Vec<Claim>,
     /// The broker has taken the PUBACK for it.
     pub settled: bool,
@@ -106,7 +108,7 @@ impl Book {
         self.deliveries += 1;
         let How { qos, packet_id, dup, retain } = how;
         let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
-        let Book { links, parties, messages, order, copies, .. } = self;
+        let Book { links, parties, messages, order, copies, now_ms, .. } = self;
         let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
         if message.topic != topic {
             return fail("was published on another topic");
@@ -148,8 +150,8 @@ impl Book {
         if qos == QoS::AtLeastOnce {
             links[link].unsettled.insert(packet_id, copies.len());
         }
-        copies.push(Copy { link, number, qos, came, claims, settled: false });
-        if !own {
+        copies.push(Copy { link, number, qos, came, came_ms: *now_ms, claims, settled: false });
+        if !own || message.will {
             return Ok(());
         }
         let from = links[message.link].client;
@@ -171,6 +173,7 @@ impl Book {
         self.copies.iter().for_each(|copy| all[copy.number as usize].push(copy));
         for (number, (message, copies)) in self.messages.iter().zip(&all).enumerate() {
             self.check_places(copies)
+                .and_then(|()| if message.will { self.check_will(message, copies) } else { Ok(()) })
                 .and_then(|()| if dropped { Ok(()) } else { self.check_complete(message, copies) })
                 .map_err(|what| format!("message {number}, {message:?}: {what}; it came as {copies:#?}"))?;
         }
@@ -208,13 +211,11 @@ impl Book {
 
     /// Everybody who must have a message has it.
     fn check_complete(&self, message: &Message, copies: &[&Copy]) -> Result<(), String> {
-        if !self.arrived_surely(message) {
-            return Ok(());
-        }
+        let Some(since) = self.published_since(message) else { return Ok(()) };
         let mut names = Vec::new();
         let mut options = Vec::new();
         for (client, party) in self.parties.iter().enumerate() {
-            if self.must_have(message, party) {
+            if self.must_have(message, since, party) {
                 let own = |copy: &&Copy| {
                     self.links[copy.link].client == client && copy.claims.contains(&Claim::Own)
                 };
@@ -222,7 +223,7 @@ impl Book {
                 names.push(format!("client {client}"));
             }
         }
-        for group in self.groups_that_must(message) {
+        for group in self.groups_that_must(message, since) {
             options.push(positions(copies, |copy| copy.claims.contains(&Claim::Group(group))));
             names.push(group.into());
         }
@@ -234,40 +235,51 @@ impl Book {
 
     /// Whether a message has reached the broker.
     pub(super) fn arrived_surely(&self, message: &Message) -> bool {
-        let from = &self.links[message.link];
-        message.acknowledged || (from.opened.is_some() && !from.over)
+        self.published_since(message).is_some()
     }
 
-    fn must_have(&self, message: &Message, party: &Party) -> bool {
+    /// Of a message that was published surely, a stamp before that.
+    fn published_since(&self, message: &Message) -> Option<u64> {
+        if message.will {
+            return match self.fate(message.link) {
+                Fate::Published(since) => Some(since),
+                Fate::Unsent | Fate::Unknown => None,
+            };
+        }
+        let from = &self.links[message.link];
+        (message.acknowledged || (from.opened.is_some() && !from.over)).then_some(message.sent)
+    }
+
+    fn must_have(&self, message: &Message, since: u64, party: &Party) -> bool {
         let Some(opened) = party.link.and_then(|at| self.links[at].opened) else { return false };
         // What comes with QoS 0 is for those who are there.
-        let waits = |qos: QoS| qos.min(message.qos) > QoS::AtMostOnce || message.sent > opened;
+        let waits = |qos: QoS| qos.min(message.qos) > QoS::AtMostOnce || since > opened;
         party.subs.iter().any(|sub| {
             !is_shared(sub.filter)
-                && sub.lasts_since(message.sent)
+                && sub.lasts_since(since)
                 && millrace_router::matches(sub.filter, message.topic)
                 && waits(sub.qos)
         })
     }
 
     /// Groups that have had a member all the time since the message was sent, and nobody who may have lost it.
-    fn groups_that_must(&self, message: &Message) -> Vec<&'static str> {
+    fn groups_that_must(&self, message: &Message, since: u64) -> Vec<&'static str> {
         let mut groups: BTreeMap<&'static str, (bool, bool)> = BTreeMap::new();
         if message.qos == QoS::AtMostOnce {
             return Vec::new();
         }
         for party in &self.parties {
-            let since = |sub: &&super::book::Sub| {
+            let concerned = |sub: &&super::book::Sub| {
                 is_shared(sub.filter)
                     && millrace_router::matches(inner(sub.filter), message.topic)
-                    && sub.ended.is_none_or(|ended| ended > message.sent)
+                    && sub.ended.is_none_or(|ended| ended > since)
             };
-            for sub in party.subs.iter().filter(since) {
+            for sub in party.subs.iter().filter(concerned) {
                 let (lasts, excused) = groups.entry(sub.filter).or_default();
-                *lasts |= sub.lasts_since(message.sent);
+                *lasts |= sub.lasts_since(since);
                 // What is in flight stays with a member that leaves, and QoS 2 with any; it ends with the session.
                 let keeps = sub.revoked || sub.qos.min(message.qos) == QoS::ExactlyOnce;
-                *excused |= sub.qos == QoS::AtMostOnce || (keeps && party.began > message.sent);
+                *excused |= sub.qos == QoS::AtMostOnce || (keeps && party.began > since);
             }
         }
         let must =
@@ -282,6 +294,9 @@ impl Book {
         for copy in &self.copies {
             let [Claim::Group(group)] = copy.claims[..] else { continue };
             let message = &self.messages[copy.number as usize];
+            if message.will {
+                continue;
+            }
             let client = self.links[copy.link].client;
             let from = self.links[message.link].client;
             let key = (client, group, from, message.topic, copy.qos as u8, message.qos as u8);
@@ -306,7 +321,7 @@ impl Book {
             let links = self.links.iter().rev().filter(|link| link.client == client);
             let mut ended = false;
             for link in links {
-                ended |= link.over && link.ends_from.is_none_or(|at| at <= to) && next_opened >= from;
+                ended |= link.over && link.ends_from.is_none_or(|(at, _)| at <= to) && next_opened >= from;
                 next_opened = link.opened.unwrap_or(next_opened);
             }
             ended || subs.any(|sub| sub.revoked && sub.ended.is_none_or(|ended| ended >= from))

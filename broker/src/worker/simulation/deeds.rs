@@ -12,8 +12,10 @@ use millrace_codec::{
 const TOPICS: [&str; 7] = ["a/b", "a/c", "a/b/c", "b", "h/a", "h/b", "h/a/b"];
 /// What is retained: each topic has one publisher, the client of its position.
 pub const RETAINED: [&str; 4] = ["r/a", "r/b", "r/c", "r/d"];
-const FILTERS: [&str; 13] =
-    ["r/a", "r/+", "r/#", "a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
+/// Topics of retained wills, each of the client of its position.
+pub const WILLS: [&str; 4] = ["w/a", "w/b", "w/c", "w/d"];
+const FILTERS: [&str; 15] =
+    ["w/+", "w/a", "r/a", "r/+", "r/#", "a/b", "a/+", "a/#", "#", "+/b", "b", "h/#", "h/a", "+/+/c", "h/+/b"];
 const SHARED: [&str; 5] =
     ["$share/g/a/+", "$share/g/#", "$share/other/a/#", "$share/other/h/b", "$share/other/r/+"];
 /// From this one on, clients mostly share.
@@ -21,8 +23,17 @@ const SHARERS: usize = 4;
 /// Messages that one client has under way, at most: below the broker's receive maximum.
 pub const UNDER_WAY: usize = 6;
 
-fn qos_of(number: u64) -> QoS {
+/// A QoS for a number.
+pub fn qos_of(number: u64) -> QoS {
     [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number as usize % 3]
+}
+
+/// Where a client's will goes, and whether it is retained there.
+pub fn will_topic(client: usize, world: &World) -> (&'static str, bool) {
+    match WILLS.get(client).filter(|_| world.one_in(2)) {
+        Some(own) => (own, true),
+        None => (TOPICS[world.below(TOPICS.len() as u64) as usize], false),
+    }
 }
 
 /// A filter for this client, and the identifier that it may go by.

@@ -83,7 +83,7 @@ impl Open {
         }
     }
 
-    pub fn take(&mut self, packet: &Packet<'_>, now_ms: u64, book: &mut Book) -> Result<(), String> {
+    pub fn take(&mut self, packet: &Packet<'_>, book: &mut Book) -> Result<(), String> {
         let at = self.link;
         let fail = |what: &str| Err(format!("link {at}: {what}"));
         let link = &mut book.links[at];
@@ -91,7 +91,7 @@ impl Open {
         match packet {
             Packet::ConnAck(ack) if link.opened.is_none() && ack.reason == ReasonCode::Success => {
                 let present = Some(ack.session_present).filter(|_| self.version != Version::V31);
-                book.opened(at, present, now_ms)?;
+                book.opened(at, present)?;
                 if book.links[at].resumed && !self.leaving {
                     self.send_again(book);
                 }
