@@ -37,12 +37,24 @@ pub enum Branch {
     ResumedInFlight,
     /// A client id that is connected connected again, and its session is kept.
     TakeOverKept,
+    /// A member of a group has given a message back.
+    Redispatch,
+    /// A message crossed to a member that had gone.
+    MemberGone,
+    /// All members of a group were away.
+    AllAway,
+    /// Nothing was admitted for a core's groups.
+    Congested,
+    /// The will of a client that stays away is published after its delay.
+    WillAfterDelay,
+    /// A client is back in time for its will.
+    WillCancelled,
 }
 
 impl Branch {
     /// All.
     #[cfg(test)]
-    pub const ALL: [Branch; 16] = [
+    pub const ALL: [Branch; 22] = [
         Branch::TakeOver,
         Branch::LaneFull,
         Branch::LaneDrained,
@@ -59,6 +71,12 @@ impl Branch {
         Branch::Choked,
         Branch::ResumedInFlight,
         Branch::TakeOverKept,
+        Branch::Redispatch,
+        Branch::MemberGone,
+        Branch::AllAway,
+        Branch::Congested,
+        Branch::WillAfterDelay,
+        Branch::WillCancelled,
     ];
 }
 

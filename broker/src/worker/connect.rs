@@ -261,6 +261,9 @@ impl Core {
         session.connection = index;
         session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
         session.expiry_s = expiry_s;
+        if session.will.is_some() {
+            crate::seam::mark(crate::seam::Branch::WillCancelled);
+        }
         session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
         if aliases > 0 {
             session.extra().given = Given::new(aliases);

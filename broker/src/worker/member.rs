@@ -199,6 +199,7 @@ impl Core {
         let Some(options) = options.filter(|_| to.if_away || !away) else {
             // Its group does not know yet; what says so is on its way there before this.
             if from != self.me {
+                crate::seam::mark(crate::seam::Branch::MemberGone);
                 self.return_to(from, to, message);
             }
             return;

@@ -138,6 +138,7 @@ impl Core {
         if extra.will_ms <= now_ms {
             extra.will_ms = u64::MAX;
             let next_ms = extra.expires_ms;
+            crate::seam::mark(crate::seam::Branch::WillAfterDelay);
             self.publish_will_of(position);
             return self.arm_session(position, next_ms);
         }

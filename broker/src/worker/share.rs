@@ -13,6 +13,7 @@ use super::slots::Slots;
 use super::{Core, SlotId, Target};
 use crate::config::Strategy;
 use crate::delivery::{Message, Purpose, ToMember};
+use crate::seam::{Branch, mark, reach};
 use crate::session::Options;
 use millrace_codec::QoS;
 use millrace_router::{Filter, Group, Member};
@@ -71,6 +72,7 @@ impl Core {
         if core == self.me {
             self.take_share_note(note);
         } else {
+            reach();
             self.shared.mailboxes[core].control(Control::Share(Box::new(note)));
         }
     }
@@ -94,6 +96,7 @@ impl Core {
                 index
             }
         };
+        reach();
         self.groups.all.at_mut(index)?.join(member);
         self.groups.all.id_at(index)
     }
@@ -142,6 +145,9 @@ impl Core {
         let Some(SlotId { generation, .. }) = self.groups.all.id_at(index) else { return };
         let Some(group) = self.groups.all.at_mut(index) else { return };
         let Some((member, present)) = group.pick(strategy, me, draw, last) else { return };
+        if !present {
+            mark(Branch::AllAway);
+        }
         let to = ToMember { member, group: (index, generation), if_away: !present };
         if member.core == me {
             self.deliver_to_member(me, to, message);
@@ -157,6 +163,7 @@ impl Core {
         let (index, generation) = to.group;
         // If the group has gone, nobody wants the message any more.
         if self.groups.all.contains(SlotId { index, generation }) {
+            mark(Branch::Redispatch);
             self.begin_message(true);
             self.dispatch(index, message, Some(to.member));
         }
@@ -174,6 +181,7 @@ impl Core {
         self.groups.congested = congested;
         let bit = 1 << self.me;
         if congested {
+            mark(Branch::Congested);
             self.shared.congested.fetch_or(bit, SeqCst);
         } else {
             self.shared.congested.fetch_and(!bit, SeqCst);

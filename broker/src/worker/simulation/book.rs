@@ -2,6 +2,7 @@
 //! to client ids ([`Party`]), because a session may outlive its connection. A QoS 1 message that is sent again on another
 //! connection is a message of its own here: the broker has to treat it so, and what it is to be is as strict then.
 
+use super::copies::{Copy, is_shared};
 use super::party::{Kept, Party};
 use millrace_codec::QoS;
 use std::collections::{BTreeMap, VecDeque};
@@ -13,13 +14,25 @@ pub struct Sub {
     pub link: usize,
     pub filter: &'static str,
     pub qos: QoS,
+    /// The identifier that it was asked with; 0 for none.
+    pub id: u32,
     pub granted: Option<u64>,
+    /// An UNSUBSCRIBE was sent for it.
+    pub revoked: bool,
     /// An UNSUBSCRIBE, or a SUBSCRIBE in its place, was sent, or its session may end.
     pub end_asked: bool,
     pub ended: Option<u64>,
 }
 
+impl Sub {
+    /// Whether it has been there all the time since then.
+    pub fn lasts_since(&self, stamp: u64) -> bool {
+        self.granted.is_some_and(|granted| granted < stamp) && !self.end_asked && self.ended.is_none()
+    }
+}
+
 /// What the answer to a SUBSCRIBE or UNSUBSCRIBE is for: positions in `subs`.
+#[derive(Debug)]
 pub struct Asked {
     pub packet_id: u16,
     pub filter: &'static str,
@@ -27,7 +40,18 @@ pub struct Asked {
     pub ends: Vec<usize>,
 }
 
+/// Whether a client has taken its leave by a DISCONNECT that keeps its will unsent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    No,
+    /// It may have been lost.
+    Said,
+    /// The broker has taken it.
+    Heard,
+}
+
 /// One connection, from the client's side.
+#[derive(Debug)]
 pub struct Link {
     pub client: usize,
     /// When its CONNECT was sent, milliseconds.
@@ -40,8 +64,22 @@ pub struct Link {
     /// It goes on with a session.
     pub resumed: bool,
     pub over: bool,
+    pub over_ms: u64,
+    pub opened_ms: u64,
+    /// From when on it was ending, stamp and milliseconds; nothing: the broker may have ended it at any time.
+    pub ends_from: Option<(u64, u64)>,
+    pub goodbye: Goodbye,
+    /// The number of its will, and the delay in seconds.
+    pub will: Option<(u64, u32)>,
     pub asked: VecDeque<Asked>,
-    pub pings: u64,
+    /// Packets said so far.
+    pub said: u64,
+    /// What was said before each PINGREQ that is not answered.
+    pub pings: VecDeque<u64>,
+    /// Copies of QoS 1 without PUBACK, by packet id.
+    pub unsettled: BTreeMap<u16, usize>,
+    /// Those whose PUBACK was said as this packet.
+    pub settling: VecDeque<(u64, usize)>,
 }
 
 /// One published message; its number is its position.
@@ -52,6 +90,8 @@ pub struct Message {
     pub qos: QoS,
     pub sent: u64,
     pub acknowledged: bool,
+    /// It is the will of its connection, whose CONNECT was sent then.
+    pub will: bool,
 }
 
 /// How a message came.
@@ -70,10 +110,16 @@ pub struct Book {
     pub parties: Vec<Party>,
     pub messages: Vec<Message>,
     pub stamp: u64,
+    /// The time, milliseconds.
+    pub now_ms: u64,
+    /// Times from which and to which nothing stood still but clients.
+    pub pauses: Vec<(u64, u64)>,
     pub deliveries: u64,
+    /// What came.
+    pub copies: Vec<Copy>,
     /// The last number that a client got: of each connection and topic, and of each client, topic and QoS it was
     /// published with; both for each QoS it came with.
-    order: BTreeMap<(usize, bool, usize, &'static str, u8), u64>,
+    pub order: BTreeMap<(usize, bool, usize, &'static str, u8), u64>,
 }
 
 impl Book {
@@ -87,18 +133,26 @@ impl Book {
     }
 
     /// A CONNECT is sent at this time.
-    pub fn link(&mut self, client: usize, sent_ms: u64, clean: bool, expiry_s: u32) -> usize {
+    pub fn link(&mut self, client: usize, clean: bool, expiry_s: u32) -> usize {
         let at = self.links.len();
         self.links.push(Link {
             client,
-            sent_ms,
+            sent_ms: self.now_ms,
             clean,
             expiry_s,
             opened: None,
             resumed: false,
             over: false,
+            over_ms: 0,
+            opened_ms: 0,
+            ends_from: None,
+            goodbye: Goodbye::No,
+            will: None,
             asked: VecDeque::new(),
-            pings: 0,
+            said: 0,
+            pings: VecDeque::new(),
+            unsettled: BTreeMap::new(),
+            settling: VecDeque::new(),
         });
         let party = &mut self.parties[client];
         party.link = Some(at);
@@ -110,8 +164,8 @@ impl Book {
     }
 
     /// CONNACK; `present`: as it says, or nothing for a client of MQTT 3.1, which is not told.
-    pub fn opened(&mut self, at: usize, present: Option<bool>, now_ms: u64) -> Result<(), String> {
-        let now = self.tick();
+    pub fn opened(&mut self, at: usize, present: Option<bool>) -> Result<(), String> {
+        let (now, now_ms) = (self.tick(), self.now_ms);
         let link = &mut self.links[at];
         let party = &mut self.parties[link.client];
         let expected = match party.kept {
@@ -125,6 +179,7 @@ impl Book {
             return Err(format!("link {at}: session present {present} after {:?}", party.kept));
         }
         link.opened = Some(now);
+        link.opened_ms = now_ms;
         link.resumed = present;
         party.unclean = false;
         if !present {
@@ -137,10 +192,30 @@ impl Book {
         Ok(())
     }
 
+    /// The client has begun to end a connection.
+    pub fn ends(&mut self, at: usize) {
+        let now = (self.tick(), self.now_ms);
+        self.links[at].ends_from.get_or_insert(now);
+    }
+
+    /// PINGRESP: everything that was said before that PINGREQ has been taken.
+    pub fn ponged(&mut self, at: usize) -> Result<(), String> {
+        let link = &mut self.links[at];
+        let Some(said) = link.pings.pop_front() else {
+            return Err(format!("link {at}: PINGRESP for nothing"));
+        };
+        while let Some(&(_, copy)) = link.settling.front().filter(|(position, _)| *position < said) {
+            link.settling.pop_front();
+            self.copies[copy].settled = true;
+        }
+        Ok(())
+    }
+
     /// A connection has ended, or its client turns away from it.
     pub fn over(&mut self, at: usize) {
         let link = &mut self.links[at];
         link.over = true;
+        link.over_ms = self.now_ms;
         let party = &mut self.parties[link.client];
         party.link = None;
         party.unsure.extend(link.asked.iter().map(|asked| asked.filter));
@@ -168,8 +243,16 @@ impl Book {
 
     pub fn publish(&mut self, link: usize, topic: &'static str, qos: QoS) -> u64 {
         let sent = self.tick();
-        self.messages.push(Message { link, topic, qos, sent, acknowledged: false });
+        self.messages.push(Message { link, topic, qos, sent, acknowledged: false, will: false });
         self.messages.len() as u64 - 1
+    }
+
+    /// A CONNECT leaves a message behind. Returns its number.
+    pub fn bequeath(&mut self, link: usize, topic: &'static str, qos: QoS, delay_s: u32) -> u64 {
+        let number = self.publish(link, topic, qos);
+        self.messages[number as usize].will = true;
+        self.links[link].will = Some((number, delay_s));
+        number
     }
 
     /// PUBACK or PUBREC: in the order of the publishes.
@@ -193,108 +276,25 @@ impl Book {
         Ok(())
     }
 
-    /// A message came.
-    pub fn arrived(&mut self, link: usize, number: u64, topic: &str, how: How) -> Result<(), String> {
-        self.deliveries += 1;
-        let How { qos, packet_id, dup, retain } = how;
-        let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
-        let Book { links, parties, messages, order, .. } = self;
-        let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
-        if message.topic != topic {
-            return fail("was published on another topic");
-        }
-        let client = links[link].client;
-        let one = &mut parties[client];
-        if dup && !links[link].resumed {
-            return fail("a repetition in a new session");
-        }
-        match one.takes(packet_id, number, qos, dup) {
-            Err(what) => return fail(what),
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-        }
-        let may = one
-            .subs
-            .iter()
-            .filter(|sub| millrace_router::matches(sub.filter, topic))
-            .filter(|sub| retain || sub.ended.is_none_or(|ended| ended > message.sent))
-            .map(|sub| sub.qos.min(message.qos))
-            .max();
-        match may {
-            None => return fail("no subscription for it"),
-            Some(most) if qos > most => return fail("with more than what was granted"),
-            _ => {}
-        }
-        let newest = one.newest.entry((message.topic, qos as u8)).or_default();
-        if retain {
-            // It may be the message that came live, or came for another subscription.
-            if *newest > number {
-                return fail(&format!("retained, and older than {newest}, which came before"));
-            }
-            one.retained += 1;
-            *newest = number;
-            return Ok(());
-        }
-        *newest = number.max(*newest);
-        if !one.seen.insert(number) {
-            return fail("twice");
-        }
-        let from = links[message.link].client;
-        let orders = [
-            (client, false, message.link, message.topic, qos as u8),
-            (client, true, from, message.topic, qos as u8 * 3 + message.qos as u8),
-        ];
-        for key in orders {
-            if let Some(last) = order.insert(key, number).filter(|last| *last > number) {
-                return fail(&format!("after {last} of the same publisher"));
-            }
-        }
-        Ok(())
-    }
-
     /// At rest: whether each client that is connected has seen what it must.
     pub fn check(&self, nothing_dropped: bool) -> Result<(), String> {
         for party in &self.parties {
             let Some(at) = party.link else { continue };
             let link = &self.links[at];
-            let Some(opened) = link.opened else { return Err(format!("link {at}: never answered")) };
+            if link.opened.is_none() {
+                return Err(format!("link {at}: never answered"));
+            }
             if party.under_way() > 0 {
                 return Err(format!("link {at}: acknowledgements were never sent"));
             }
-            if !link.asked.is_empty() || link.pings > 0 {
+            if !link.asked.is_empty() || !link.pings.is_empty() {
                 return Err(format!("link {at}: requests were never answered"));
             }
             if nothing_dropped {
-                self.check_complete(at, opened, party)?;
                 self.check_retained(at, party)?;
             }
         }
-        Ok(())
-    }
-
-    fn check_complete(&self, at: usize, opened: u64, party: &Party) -> Result<(), String> {
-        for (number, message) in self.messages.iter().enumerate() {
-            let arrived_surely = message.acknowledged || {
-                let from = &self.links[message.link];
-                from.opened.is_some() && !from.over
-            };
-            // What comes with QoS 0 is for those who are there.
-            let waits = |sub: &Sub| sub.qos.min(message.qos) > QoS::AtMostOnce || message.sent > opened;
-            let must = party.subs.iter().any(|sub| {
-                sub.granted.is_some_and(|granted| granted < message.sent)
-                    && !sub.end_asked
-                    && sub.ended.is_none()
-                    && millrace_router::matches(sub.filter, message.topic)
-                    && waits(sub)
-            });
-            if arrived_surely && must && !party.seen.contains(&(number as u64)) {
-                return Err(format!(
-                    "link {at} (client {}): message {number} of link {} on {} with {:?} was lost",
-                    self.links[at].client, message.link, message.topic, message.qos
-                ));
-            }
-        }
-        Ok(())
+        self.check_copies(!nothing_dropped)
     }
 
     /// Of each topic that is retained, the last message has come to all that are subscribed to it, live or retained.
@@ -302,8 +302,7 @@ impl Book {
         let retained =
             self.messages.iter().enumerate().filter(|(_, message)| message.topic.starts_with("r/"));
         for (number, message) in retained {
-            let from = &self.links[message.link];
-            if !message.acknowledged && (from.opened.is_none() || from.over) {
+            if !self.arrived_surely(message) {
                 continue;
             }
             let granted = |sub: &&Sub| sub.granted.is_some() && !sub.end_asked && sub.ended.is_none();
@@ -314,8 +313,10 @@ impl Book {
             let waits =
                 |sub: &Sub| sub.link == at || sub.qos.min(least.unwrap_or(message.qos)) > QoS::AtMostOnce;
             let mut subs = party.subs.iter().filter(granted);
-            let must = subs.find(|sub| millrace_router::matches(sub.filter, message.topic) && waits(sub));
-            let newest = (0..3).filter_map(|qos| party.newest.get(&(message.topic, qos))).max();
+            let must = subs.find(|sub| {
+                !is_shared(sub.filter) && millrace_router::matches(sub.filter, message.topic) && waits(sub)
+            });
+            let newest = party.last.get(message.topic);
             if let Some(sub) = must
                 && newest.is_none_or(|newest| *newest < number as u64)
             {

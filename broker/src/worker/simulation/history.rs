@@ -3,6 +3,7 @@
 
 use super::actor::{Actor, EXPIRY_S, name};
 use super::book::Book;
+use super::copies::{inner, is_shared};
 use super::world::{DIR, Pressure, STREAM, World, log_config};
 use crate::config::Config;
 use crate::seam;
@@ -10,7 +11,7 @@ use millrace_codec::QoS;
 use millrace_kafka_sink::log::reader::{From, Reader};
 use millrace_kafka_sink::log::sim::{Fault, Random, SimFs};
 use millrace_kafka_sink::log::{self};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Clients.
@@ -89,6 +90,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     let steps = 400 + world.below(1_000);
     let crash_at = world.below(steps);
     for step in 0..steps {
+        book.now_ms = world.now_ms();
         let actor = world.below(actors.len() as u64) as usize;
         actors[actor].act(world, book)?;
         for _ in 0..world.below(9) {
@@ -96,6 +98,9 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
         }
         if world.one_in(150) {
             world.fs.fail_at(world.fs.operations() + world.below(10), Fault::Io);
+        }
+        if world.one_in(200) {
+            pause(world, book)?;
         }
         if step == crash_at {
             let (disk, _) = world.fs.restart(step);
@@ -113,6 +118,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     let dropped = counters.dropped_queue_full + counters.dropped_slow + counters.dropped_too_large;
     book.check(dropped == 0)?;
     check_routes(world, book)?;
+    let fates = book.fates();
     for actor in &mut actors {
         actor.vanish(world, book);
     }
@@ -120,10 +126,24 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     world.pass(u64::from(EXPIRY_S) * 1_000);
     rest(world, book, None)?;
     let held = world.held();
-    if held.iter().any(|held| *held != [0; 3]) || !world.shared().routes.is_empty() {
+    if held.iter().any(|held| *held != [0; 4]) || !world.shared().routes.is_empty() {
         return Err(format!("everybody has gone, and cores hold {held:?}"));
     }
-    check_log(world.fs.kill(), book, false)
+    let found = check_log(world.fs.kill(), book, false)?;
+    book.check_recorded(&fates, &found)
+}
+
+/// Some time in which no client does anything.
+fn pause(world: &World, book: &mut Book) -> Result<(), String> {
+    let from_ms = world.now_ms();
+    for _ in 0..10 + world.below(40) {
+        if !world.settle() {
+            return Err("cores or log do not come to rest".into());
+        }
+        world.pass(100);
+    }
+    book.pauses.push((from_ms, world.now_ms()));
+    Ok(())
 }
 
 /// Until nobody has anything to do and all deadlines of closing connections are over. Clients are all there, or none is.
@@ -138,6 +158,7 @@ fn rest(world: &World, book: &mut Book, mut actors: Option<&mut [Actor]>) -> Res
         }
         let mut acted = false;
         for actor in actors.iter_mut().flat_map(|actors| actors.iter_mut()) {
+            book.now_ms = world.now_ms();
             acted |= actor.finish(world, book)?;
         }
         if acted {
@@ -165,7 +186,10 @@ fn check_routes(world: &World, book: &Book) -> Result<(), String> {
     for (client, party) in book.parties.iter().enumerate().filter(|(_, party)| party.link.is_some()) {
         let home = world.shared().home(&name(client));
         sessions[home] += 1;
-        party.filters().into_iter().for_each(|filter| *filters.entry((home, filter)).or_default() += 1);
+        for filter in party.filters() {
+            let core = if is_shared(filter) { world.shared().keeper(filter) } else { home };
+            *filters.entry((core, inner(filter))).or_default() += 1;
+        }
     }
     for (core, held) in world.held().into_iter().enumerate() {
         let expected = filters.keys().filter(|(home, _)| *home == core).count();
@@ -188,7 +212,7 @@ fn check_routes(world: &World, book: &Book) -> Result<(), String> {
 }
 
 /// What was acknowledged is in the log once, and nothing is there twice. `crashed`: as found by a restart.
-fn check_log(disk: SimFs, book: &Book, crashed: bool) -> Result<(), String> {
+fn check_log(disk: SimFs, book: &Book, crashed: bool) -> Result<BTreeSet<u64>, String> {
     if crashed {
         log::open(log_config(), disk.clone(), 0, 1).map_err(|error| error.to_string())?;
     }
@@ -214,7 +238,7 @@ fn check_log(disk: SimFs, book: &Book, crashed: bool) -> Result<(), String> {
             return Err(format!("message {number} was acknowledged and is not in the log"));
         }
     }
-    Ok(())
+    Ok(found.into_keys().collect())
 }
 
 /// The number at the start of a record's payload, which is in base64.
@@ -266,6 +290,7 @@ mod tests {
             if seed % 10 == 0 {
                 assert_eq!(run(seed).expect("as before"), outcome, "seed {seed} is not deterministic");
             }
+            sum.hash = sum.hash.rotate_left(1) ^ outcome.hash;
             sum.marks |= outcome.marks;
             sum.messages += outcome.messages;
             sum.deliveries += outcome.deliveries;

@@ -1,13 +1,18 @@
 //! A whole node in one thread under a seed: several cores, the log on simulated files, a network that misbehaves, and
-//! clients. Only sockets, clock, disk and Kafka are not the real ones. `world` runs it all, `actor` is a client, `party`
-//! what it remembers over its connections, `book` knows what each client may and must see, `history` makes one run of a seed and judges it.
+//! clients. Only sockets, clock, disk and Kafka are not the real ones. `world` runs it all, `actor` is a client, `deeds`
+//! what it does once it is connected, `open` one connection of it, `party` what it remembers over them, `book` knows what
+//! each client may and must see, `copies` who got which message, `wills` which have to be published, `history` makes one run of a seed and judges it.
 //!
 //! The cores' turns interleave as threads do: at each `seam::reach` another core or the log may go on.
 
 mod actor;
 mod book;
+mod copies;
+mod deeds;
 mod history;
+mod open;
 mod party;
+mod wills;
 mod world;
 
 #[cfg(feature = "simulation")]

@@ -38,9 +38,12 @@ pub struct Party {
     known: BTreeMap<u16, u64>,
     pub seen: BTreeSet<u64>,
     pub repetitions: u64,
-    /// The newest message of each topic and QoS, live or retained.
+    /// The newest message of each topic and QoS that has surely come for its own subscriptions, live or retained.
     pub newest: BTreeMap<(&'static str, u8), u64>,
-    pub retained: u64,
+    /// The newest of each topic, whatever it came for.
+    pub last: BTreeMap<&'static str, u64>,
+    /// When it was told of a new session.
+    pub began: u64,
 }
 
 impl Party {
@@ -59,7 +62,8 @@ impl Party {
             seen: BTreeSet::new(),
             repetitions: 0,
             newest: BTreeMap::new(),
-            retained: 0,
+            last: BTreeMap::new(),
+            began: 0,
         }
     }
 
@@ -83,12 +87,13 @@ impl Party {
             || self.unreleased.contains_key(&id)
     }
 
-    /// What is subscribed to with this filter is to end, or to be replaced. Returns positions in `subs`.
-    pub fn end(&mut self, filter: &str) -> Vec<usize> {
+    /// What is subscribed to with this filter is to be replaced, or to end: `revoked`. Returns positions in `subs`.
+    pub fn end(&mut self, filter: &str, revoked: bool) -> Vec<usize> {
         let living = self.subs.iter_mut().enumerate();
         let living = living.filter(|(_, sub)| sub.filter == filter && sub.ended.is_none());
         let end = |(at, sub): (usize, &mut Sub)| {
             sub.end_asked = true;
+            sub.revoked |= revoked;
             at
         };
         living.map(end).collect()
@@ -101,6 +106,7 @@ impl Party {
             sub.ended.get_or_insert(now);
         }
         self.unsure.clear();
+        self.began = now;
     }
 
     /// A message has come. Returns whether it is a repetition, which the client answers and does not use.

@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where the log lies on the simulated disk.
@@ -260,6 +260,9 @@ impl World {
             if !self.inner.shared.mailboxes[me].is_at_rest() {
                 return fail("something in its mailbox, or a core that waits for it".into());
             }
+            if core.shared.congested.load(Ordering::SeqCst) != 0 {
+                return fail("some core is congested".into());
+            }
             if !core.fan_outs.is_empty() || core.outboxes.iter().any(|outbox| !outbox.is_empty()) {
                 return fail("messages for others lie here".into());
             }
@@ -286,9 +289,12 @@ impl World {
         Ok(())
     }
 
-    /// Connections, sessions and filters of each core.
-    pub fn held(&self) -> Vec<[usize; 3]> {
-        let held = |core: &Core| [core.connections.len(), core.sessions.len(), core.subscriptions.len()];
+    /// Connections, sessions and filters of each core, and whether it keeps a group.
+    pub fn held(&self) -> Vec<[usize; 4]> {
+        let held = |core: &Core| {
+            let groups = usize::from(!core.groups.is_empty());
+            [core.connections.len(), core.sessions.len(), core.subscriptions.len(), groups]
+        };
         self.inner.runners.iter().map(|runner| held(&runner.borrow().core)).collect()
     }
 }
