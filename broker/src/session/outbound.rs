@@ -64,8 +64,10 @@ pub enum Resend {
 pub enum Acked {
     /// The message is delivered; its place in the window is free.
     Released,
-    /// No such message is in flight, or it is in another state.
+    /// No such message is in flight.
     Unknown,
+    /// The message waits for another packet: the client has lost count of the protocol.
+    Misplaced,
 }
 
 /// What a PUBREC asks for.
@@ -77,6 +79,8 @@ pub enum Received {
     Refused,
     /// No such message: 5.0 answers PUBREL with 0x92.
     Unknown,
+    /// The message is one of QoS 1.
+    Misplaced,
 }
 
 /// Limits of a queue.
@@ -217,6 +221,7 @@ impl Outbound {
                 self.finish(sent);
                 Acked::Released
             }
+            Some(slot) if slot.state != State::Done => Acked::Misplaced,
             _ => Acked::Unknown,
         }
     }
@@ -251,6 +256,7 @@ impl Outbound {
             }
             // A repeated PUBREC gets its PUBREL again.
             Some(slot) if slot.state == State::PubComp && !refused => Received::SendPubRel,
+            Some(slot) if slot.state == State::PubAck => Received::Misplaced,
             _ => Received::Unknown,
         }
     }

@@ -3,8 +3,11 @@
 use super::{Core, Next, SlotId};
 use crate::hook::{Hooks, Room};
 use crate::session::{Acked, Received};
-use millrace_codec::{Ack, PacketType, QoS, ReasonCode, encode_ack};
+use millrace_codec::{Ack, Error, PacketType, QoS, ReasonCode, encode_ack};
 use millrace_kafka_sink::EventData;
+
+/// An acknowledgement of the other QoS, or of a step that has not come yet (section 4.3).
+const MISPLACED: Error = Error::protocol("an acknowledgement that the message does not wait for");
 
 impl Core {
     /// Sends an acknowledgement.
@@ -51,8 +54,10 @@ impl Core {
             QoS::ExactlyOnce => flow.outbound.pubcomp(ack.packet_id),
             _ => flow.outbound.puback(ack.packet_id),
         };
-        if acked == Acked::Released && flow.outbound.has_more() {
-            self.pump(index);
+        match acked {
+            Acked::Released if flow.outbound.has_more() => self.pump(index),
+            Acked::Misplaced => return self.illegal(index, MISPLACED),
+            Acked::Released | Acked::Unknown => {}
         }
         Next::Go
     }
@@ -90,6 +95,7 @@ impl Core {
         match received {
             Received::SendPubRel => self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::Success),
             Received::Refused => self.pump(index),
+            Received::Misplaced => return self.illegal(index, MISPLACED),
             Received::Unknown if refused => {}
             Received::Unknown => {
                 self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::PacketIdentifierNotFound);

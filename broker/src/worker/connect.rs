@@ -148,7 +148,8 @@ impl Core {
         let level = connect_level(body).unwrap_or_default();
         let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
-        if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
+        let answered = version == Version::V5 && error.guilt != Guilt::Unanswered;
+        if error.guilt == Guilt::UnsupportedVersion || answered {
             return self.refuse(index, version, error.reason, Some(error.what));
         }
         self.linger(index);
@@ -324,25 +325,28 @@ impl Core {
             // Fails only for texts over 65,535 bytes.
             let _ = said.push(property);
         };
+        if limits.topic_alias_maximum > 0 {
+            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        }
         let expiry_s = self.expiry(connect);
         if connect.properties.session_expiry_interval().unwrap_or_default() != expiry_s {
             say(Property::SessionExpiryInterval(expiry_s));
         }
-        if limits.receive_maximum < u16::MAX {
-            say(Property::ReceiveMaximum(limits.receive_maximum));
+        if keep_alive != connect.keep_alive {
+            say(Property::ServerKeepAlive(keep_alive));
         }
-        if limits.max_qos < QoS::ExactlyOnce {
-            say(Property::MaximumQoS(limits.max_qos));
+        if assigned {
+            say(Property::AssignedClientIdentifier(client_id));
         }
         if !limits.retain_available {
             say(Property::RetainAvailable(false));
         }
         say(Property::MaximumPacketSize(limits.max_packet_size));
-        if assigned {
-            say(Property::AssignedClientIdentifier(client_id));
+        if limits.receive_maximum < u16::MAX {
+            say(Property::ReceiveMaximum(limits.receive_maximum));
         }
-        if limits.topic_alias_maximum > 0 {
-            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        if limits.max_qos < QoS::ExactlyOnce {
+            say(Property::MaximumQoS(limits.max_qos));
         }
         if !limits.wildcard_available {
             say(Property::WildcardSubscriptionAvailable(false));
@@ -352,9 +356,6 @@ impl Core {
         }
         if !limits.shared_available {
             say(Property::SharedSubscriptionAvailable(false));
-        }
-        if keep_alive != connect.keep_alive {
-            say(Property::ServerKeepAlive(keep_alive));
         }
         if connect.properties.request_response_information() == Some(true)
             && let Some(information) = &self.shared.response_information

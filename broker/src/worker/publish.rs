@@ -8,7 +8,7 @@ use crate::delivery::{Message, Purpose};
 use crate::hook::{Hooks, Room, Verdict};
 use crate::seam::{Branch, mark};
 use crate::session::Arrival;
-use crate::sys::RESERVED;
+use crate::sys::{is_reserved, is_state_of_bridge};
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
 };
@@ -171,10 +171,10 @@ impl Core {
                 _ => Ok(Way::Answer(reason)),
             };
         }
-        if publish.topic.starts_with(RESERVED) {
-            let refusal =
-                if session.version == Version::V5 { ReasonCode::NotAuthorized } else { ReasonCode::Success };
-            return Ok(Way::Answer(refusal));
+        if is_reserved(publish.topic) {
+            let refused = session.version == Version::V5 && !is_state_of_bridge(publish.topic);
+            let reason = if refused { ReasonCode::NotAuthorized } else { ReasonCode::Success };
+            return Ok(Way::Answer(reason));
         }
         if self.is_delayed(publish.topic) {
             return Ok(Way::Delay);
@@ -248,7 +248,10 @@ impl Core {
             from.push_str(&session.client_id);
         }
         if publish.qos != QoS::AtMostOnce {
-            self.answer(index, session_id, publish, waiting, ReasonCode::Success);
+            // Who counts on subscribers is told that there are none; nobody else does for a record (5.0, 3.4.2.1).
+            let unheard = cores.interested == 0 && taken.is_none() && publish.qos == QoS::AtLeastOnce;
+            let reason = if unheard { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success };
+            self.answer(index, session_id, publish, waiting, reason);
         }
         if cores.interested != 0 {
             let Publish { topic, payload, qos, retain, .. } = *publish;

@@ -40,7 +40,13 @@ impl Core {
                 Ok(_) | Err(FilterError::TooManyLevels) => {}
                 // To 3.x these are texts like any other; here they name groups in every version.
                 Err(FilterError::BadShare(_)) if version != Version::V5 => {}
-                // [MQTT-4.7.1-1, 4.7.1-2, 4.8.2-1, 4.8.2-2]
+                // [MQTT-4.8.2-1, 4.8.2-2]
+                Err(FilterError::BadShare(_))
+                    if Filter::parse(text.trim_start_matches("$share/")).is_ok() =>
+                {
+                    return self.illegal(index, Error::protocol("shared subscription"));
+                }
+                // [MQTT-4.7.1-1, 4.7.1-2]
                 Err(_) => return self.illegal(index, Error::malformed("topic filter")),
             }
         }

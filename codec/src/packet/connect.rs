@@ -67,7 +67,8 @@ impl<'a> Connect<'a> {
         check_connect_flags(version, flags)?;
         let keep_alive = reader.u16()?;
         let properties = properties(version, PropertyPlace::In(PacketType::Connect), &mut reader)?;
-        let client_id = reader.string()?;
+        let client_id = utf8::name(&mut reader)
+            .map_err(|error| Error::malformed_as(ReasonCode::ClientIdentifierNotValid, error.what))?;
         let will = match flags & WILL {
             0 => None,
             _ => Some(Will::decode(version, flags, &mut reader)?),
@@ -76,8 +77,11 @@ impl<'a> Connect<'a> {
         // precedence" (3.1, section 3.1).
         let there =
             |flag, reader: &Reader<'_>| flags & flag != 0 && !(version == Version::V31 && reader.is_empty());
-        let username = there(USERNAME, &reader).then(|| reader.string()).transpose()?;
-        let password = there(PASSWORD, &reader).then(|| reader.binary()).transpose()?;
+        // Who cannot say who it is is not told what it said wrongly.
+        let unnamed = |error: Error| Error::unanswered(error.what);
+        let username =
+            there(USERNAME, &reader).then(|| utf8::name(&mut reader)).transpose().map_err(unnamed)?;
+        let password = there(PASSWORD, &reader).then(|| reader.binary()).transpose().map_err(unnamed)?;
         reader.finish()?;
         Ok(Self {
             version,
