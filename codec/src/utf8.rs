@@ -19,8 +19,8 @@ pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
 /// A string that names something: a client, a user, topics. No control characters (U+0001 to U+001F, U+007F to U+009F),
 /// which no sender should put into a string and a receiver may refuse (section 1.5.4): in names they only serve to
 /// mislead those who read them. Texts, as those of user properties, may have them.
-pub(crate) fn name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
-    let name = reader.string()?;
+pub(crate) fn name(bytes: &[u8]) -> Result<&str, Error> {
+    let name = string(bytes)?;
     if any_byte(name.as_bytes(), is_suspicious) && name.chars().any(char::is_control) {
         return Err(Error::malformed("control character in a name"));
     }
@@ -54,7 +54,7 @@ fn unusual_topic_name(bytes: &[u8]) -> Result<&str, Error> {
 
 /// A topic filter: a name that is not empty ([MQTT-4.7.3-1]).
 pub(crate) fn topic_filter<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
-    match name(reader)? {
+    match name(reader.binary()?)? {
         "" => Err(Error::malformed("empty topic filter")),
         filter => Ok(filter),
     }

@@ -186,7 +186,11 @@ impl Core {
     /// A name for a client without one, whose home is this core.
     fn assign_client_id(&mut self) -> String {
         loop {
-            let name = format!("auto-{:016x}{:016x}", self.random(), self.random());
+            // In groups, as many programs expect of such a name.
+            let (high, low) = (self.random(), self.random());
+            let [first, second, third] = [high >> 32, high >> 16 & 0xFFFF, high & 0xFFFF];
+            let (fourth, last) = (low >> 48, low & 0xFFFF_FFFF_FFFF);
+            let name = format!("auto-{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}");
             if self.shared.home(&name) == self.me && self.clients.get(&self.sessions, &name).is_none() {
                 return name;
             }
@@ -325,15 +329,15 @@ impl Core {
             // Fails only for texts over 65,535 bytes.
             let _ = said.push(property);
         };
+        if keep_alive != connect.keep_alive {
+            say(Property::ServerKeepAlive(keep_alive));
+        }
         if limits.topic_alias_maximum > 0 {
             say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
         }
         let expiry_s = self.expiry(connect);
         if connect.properties.session_expiry_interval().unwrap_or_default() != expiry_s {
             say(Property::SessionExpiryInterval(expiry_s));
-        }
-        if keep_alive != connect.keep_alive {
-            say(Property::ServerKeepAlive(keep_alive));
         }
         if assigned {
             say(Property::AssignedClientIdentifier(client_id));

@@ -13,7 +13,7 @@ use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
 };
 use millrace_kafka_sink::{AckToken, EventData};
-use millrace_router::CoreSet;
+use millrace_router::{CoreSet, MAX_LEVELS};
 use std::sync::atomic::Ordering;
 
 /// Marks the position in an ack token as that of a PUBREC.
@@ -125,9 +125,11 @@ impl Core {
             }
         }
         let levels_max = usize::from(limits.max_topic_levels);
-        if publish.topic.len() >= levels_max
-            && publish.topic.bytes().filter(|&byte| byte == b'/').count() >= levels_max
-        {
+        let slashes = publish.topic.bytes().filter(|&byte| byte == b'/').count();
+        if slashes >= MAX_LEVELS {
+            return Err(Error::malformed("a topic that no subscription can have"));
+        }
+        if slashes >= levels_max {
             return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "more than max_topic_levels"));
         }
         Ok(())
@@ -172,9 +174,11 @@ impl Core {
             };
         }
         if is_reserved(publish.topic) {
-            let refused = session.version == Version::V5 && !is_state_of_bridge(publish.topic);
-            let reason = if refused { ReasonCode::NotAuthorized } else { ReasonCode::Success };
-            return Ok(Way::Answer(reason));
+            return Ok(Way::Answer(match is_state_of_bridge(publish.topic) {
+                true => unheard(publish.qos),
+                false if session.version == Version::V5 => ReasonCode::NotAuthorized,
+                false => ReasonCode::Success,
+            }));
         }
         if self.is_delayed(publish.topic) {
             return Ok(Way::Delay);
@@ -248,9 +252,8 @@ impl Core {
             from.push_str(&session.client_id);
         }
         if publish.qos != QoS::AtMostOnce {
-            // Who counts on subscribers is told that there are none; nobody else does for a record (5.0, 3.4.2.1).
-            let unheard = cores.interested == 0 && taken.is_none() && publish.qos == QoS::AtLeastOnce;
-            let reason = if unheard { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success };
+            let nobody = cores.interested == 0 && taken.is_none();
+            let reason = if nobody { unheard(publish.qos) } else { ReasonCode::Success };
             self.answer(index, session_id, publish, waiting, reason);
         }
         if cores.interested != 0 {
@@ -374,6 +377,12 @@ impl Core {
             self.deliver(message, matches);
         }
     }
+}
+
+/// What the publisher of a message is told that nobody has subscribed to and no rule records (5.0, 3.4.2.1). A PUBREC
+/// speaks of the first half of a delivery only.
+fn unheard(qos: QoS) -> ReasonCode {
+    if qos == QoS::AtLeastOnce { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success }
 }
 
 /// Whether a payload is UTF-8 if its format indicator says so (5.0, 3.3.2.3.2).

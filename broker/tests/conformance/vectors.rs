@@ -47,8 +47,9 @@ fn after_connect(broker: &Broker, vector: &Vector, version: Version) -> Result<(
     // A CONNECT is one too many here, whatever is wrong with it beyond its header.
     let expected = match vector.packet_type() {
         Some(PacketType::Connect) => return closed_after_connect(version, &said),
-        // Whatever else is wrong with them.
-        Some(PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck | PacketType::Auth) => 0x82,
+        // Whatever else is wrong with them, but for flags of AUTH [MQTT-3.15.1-1].
+        Some(PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck) => 0x82,
+        Some(PacketType::Auth) if vector.bytes()[0] == 0xf0 => 0x82,
         _ => vector.refused().map_or(0, |reason| reason as u8),
     };
     let silent = vector.expect == Expect::Unanswered;
