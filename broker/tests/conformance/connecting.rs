@@ -161,7 +161,7 @@ const REFUSED: &[Case] = &[
     ),
     ("v31_3_1_flags_that_are_not_used", "a > 1F { \"MQIsdp\" 03 02 003C \"%a\" }\n a < 20 { 0000 }"),
     ("v5_2_1_2_type_0", "a connect 5\n a > 0A C0\n a refused 82"),
-    ("v5_3_14_2_server_reference_of_a_client", "a connect 5\n a > E0 { 00 { 1C \"x\" } }\n a closed"),
+    ("v5_3_14_2_2_server_reference_of_a_client", "a connect 5\n a > E0 { 00 { 1C \"x\" } }\n a closed"),
     ("v5_3_1_2_19_no_password", "a > 10 { \"MQTT\" 05 C2 003C {} \"%a\" \"user\" }\n a closed"),
     (
         "v311_3_1_2_20_password_without_its_flag",

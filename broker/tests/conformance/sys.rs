@@ -88,7 +88,7 @@ const AT_THE_LIMIT: &[Case] = &[(
     a sub $SYS/broker/uptime 0
     a <* 31
     b > 33 { "t" 0001 {} }
-    b < 40 { 0001 10 }"#,
+    b < 40 { 0001 }"#,
 )];
 
 #[test]

@@ -86,8 +86,8 @@ const TEXTS: &[Case] = &[
         b connect V\n b > 82 { 0001 %{} [C2 9F] 00 }\n b refused 81\n c connect V\n c > A2 { 0001 %{} [7F] }\n c refused 81",
     ),
     (
-        "v5_1_5_4_control_character_in_a_text",
-        "a connect 5\n a sub %/t 0\n a > 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }\n a < 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }",
+        "v5_1_5_4_1_control_character_in_a_text",
+        "+5 1.5.4-1\n a connect 5\n a sub %/t 0\n a > 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }\n a < 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }",
     ),
     (
         "any_length_of_five_bytes",

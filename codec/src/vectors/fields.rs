@@ -77,6 +77,8 @@ const NAME_FIELDS: &[(&str, Version, &str)] = &[
     ("SUBSCRIBE filter", Version::V5, "82 { 0001 {} [@] 00 }"),
     ("UNSUBSCRIBE filter, 3.1.1", Version::V311, "A2 { 0001 [@] }"),
     ("UNSUBSCRIBE second filter", Version::V5, r#"A2 { 0001 {} "a" [@] }"#),
+    ("will response topic", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 08 [@] } "w" "gone" }"#),
+    ("PUBLISH response topic", Version::V5, r#"30 { "a" { 08 [@] } }"#),
 ];
 
 /// Every other text field of every packet.
@@ -85,7 +87,6 @@ const TEXT_FIELDS: &[(&str, Version, &str)] = &[
     ("CONNECT user property name", Version::V5, r#"10 { "MQTT" 05 02 003C { 26 [@] "v" } "a" }"#),
     ("CONNECT user property value", Version::V5, r#"10 { "MQTT" 05 02 003C { 26 "k" [@] } "a" }"#),
     ("will content type", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 03 [@] } "w" "gone" }"#),
-    ("will response topic", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 08 [@] } "w" "gone" }"#),
     ("will user property", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 26 [@] "v" } "w" "gone" }"#),
     ("CONNACK assigned client identifier", Version::V5, "20 { 00 00 { 12 [@] } }"),
     ("CONNACK reason string", Version::V5, "20 { 00 00 { 1F [@] } }"),
@@ -93,7 +94,6 @@ const TEXT_FIELDS: &[(&str, Version, &str)] = &[
     ("CONNACK server reference", Version::V5, "20 { 00 00 { 1C [@] } }"),
     ("CONNACK authentication method", Version::V5, "20 { 00 00 { 15 [@] } }"),
     ("PUBLISH content type", Version::V5, r#"30 { "a" { 03 [@] } }"#),
-    ("PUBLISH response topic", Version::V5, r#"30 { "a" { 08 [@] } }"#),
     ("PUBLISH user property name", Version::V5, r#"30 { "a" { 26 [@] "v" } }"#),
     ("PUBLISH user property value", Version::V5, r#"30 { "a" { 26 "k" [@] } }"#),
     ("PUBACK reason string", Version::V5, "40 { 0001 00 { 1F [@] } }"),
