@@ -361,16 +361,25 @@ mod tests {
         *acked == Acked::Released
     }
 
+    fn acked(model: &BTreeMap<u16, State>, id: u16, expected: State) -> Acked {
+        match model.get(&id) {
+            Some(state) if *state == expected => Acked::Released,
+            Some(_) => Acked::Misplaced,
+            None => Acked::Unknown,
+        }
+    }
+
     #[test]
     fn qos_2_passes_through_its_states() {
         let mut out = Outbound::new(10);
         let id = out.send(ExactlyOnce, false, 0, None);
-        assert!(!released(&out.puback(id)));
-        assert!(!released(&out.pubcomp(id)));
+        assert_eq!(out.puback(id), Acked::Misplaced);
+        assert_eq!(out.pubcomp(id), Acked::Misplaced);
         assert_eq!(out.pubrec(id, false), Received::SendPubRel);
         assert_eq!(out.pubrec(id, false), Received::SendPubRel);
+        assert_eq!(out.puback(id), Acked::Misplaced);
         assert!(released(&out.pubcomp(id)));
-        assert!(!released(&out.pubcomp(id)));
+        assert_eq!(out.pubcomp(id), Acked::Unknown);
         assert_eq!(out.pubrec(id, false), Received::Unknown);
     }
 
@@ -412,9 +421,8 @@ mod tests {
                         given.push(id);
                     },
                     2 => {
-                        let known = model.get(&id) == Some(&State::PubAck);
-                        prop_assert_eq!(released(&out.puback(id)), known);
-                        if known { model.remove(&id); }
+                        prop_assert_eq!(out.puback(id), acked(&model, id, State::PubAck));
+                        if model.get(&id) == Some(&State::PubAck) { model.remove(&id); }
                     }
                     3 | 4 => {
                         let refused = step == 4;
@@ -422,14 +430,14 @@ mod tests {
                             Some(State::PubRec) if refused => { model.remove(&id); Received::Refused }
                             Some(State::PubRec) => { model.insert(id, State::PubComp); Received::SendPubRel }
                             Some(State::PubComp) if !refused => Received::SendPubRel,
+                            Some(State::PubAck) => Received::Misplaced,
                             _ => Received::Unknown,
                         };
                         prop_assert_eq!(out.pubrec(id, refused), expected);
                     }
                     _ => {
-                        let known = model.get(&id) == Some(&State::PubComp);
-                        prop_assert_eq!(released(&out.pubcomp(id)), known);
-                        if known { model.remove(&id); }
+                        prop_assert_eq!(out.pubcomp(id), acked(&model, id, State::PubComp));
+                        if model.get(&id) == Some(&State::PubComp) { model.remove(&id); }
                     }
                 }
                 prop_assert_eq!(usize::from(out.in_flight), model.len());
