@@ -17,6 +17,9 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Longest client id of MQTT 3.1 [MQTT 3.1, section 3.1].
 const V31_CLIENT_ID_CHARS: usize = 23;
 
+/// A 5.0 CONNACK without properties.
+const REFUSAL_BYTES: usize = 5;
+
 impl Core {
     /// A well-formed CONNECT. `raw` starts with it and goes on with whatever followed; it moves as it is.
     pub(super) fn connect(&mut self, index: u32, connect: &Connect<'_>, raw: &[u8]) -> Next {
@@ -24,7 +27,7 @@ impl Core {
             connection.version = connect.version;
         }
         if let Err(reason) = self.judge(index, connect) {
-            return self.refuse(index, connect.version, reason, None);
+            return self.refuse(index, connect.version, reason, None, taken_by(connect));
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
@@ -47,6 +50,7 @@ impl Core {
                 connect.version,
                 ReasonCode::QuotaExceeded,
                 Some("as many sessions as max_sessions allows"),
+                taken_by(connect),
             );
         }
         // A record too large for its hook does not keep a client out.
@@ -124,15 +128,24 @@ impl Core {
 
     /// Answers with a refusal and closes [MQTT-3.2.2-7]; for what 3.x has no code, without an answer
     /// [MQTT-3.2.2-6 of 3.1.1].
-    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode, what: Option<&str>) -> Next {
+    fn refuse(
+        &mut self,
+        index: u32,
+        version: Version,
+        reason: ReasonCode,
+        what: Option<&str>,
+        takes: u32,
+    ) -> Next {
         self.counters.refused += 1;
-        if version == Version::V5 || reason.connect_return_code().is_some() {
+        let answered = version == Version::V5 && takes as usize >= REFUSAL_BYTES;
+        if answered || version != Version::V5 && reason.connect_return_code().is_some() {
             let mut said = PropertyBuf::new();
             if let Some(what) = what
                 && self.shared.limits.reason_strings
+                && takes as usize >= REFUSAL_BYTES + 3 + what.len()
                 && version == Version::V5
             {
-                // Fails only for texts over 65,535 bytes. What the client takes is not known if it could not be read.
+                // Fails only for texts over 65,535 bytes.
                 let _ = said.push(Property::ReasonString(what));
             }
             let refusal = ConnAck { session_present: false, reason, properties: said.as_properties() };
@@ -150,7 +163,8 @@ impl Core {
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
         let answered = version == Version::V5 && error.guilt != Guilt::Unanswered;
         if error.guilt == Guilt::UnsupportedVersion || answered {
-            return self.refuse(index, version, error.reason, Some(error.what));
+            // What the client takes is not known if its CONNECT could not be read.
+            return self.refuse(index, version, error.reason, Some(error.what), u32::MAX);
         }
         self.linger(index);
         Next::Gone
@@ -264,7 +278,7 @@ impl Core {
             }
         }
         session.connection = index;
-        session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        session.packet_bytes_max = taken_by(connect);
         session.expiry_s = expiry_s;
         session.will = connect.will.as_ref().map(|will| Box::new(keep_will(will, client_id)));
         if aliases > 0 {
@@ -368,6 +382,11 @@ impl Core {
         }
         said
     }
+}
+
+/// The longest packet that a client takes, bytes [MQTT-3.1.2-24].
+fn taken_by(connect: &Connect<'_>) -> u32 {
+    connect.properties.maximum_packet_size().unwrap_or(u32::MAX)
 }
 
 /// A will as it will be published: without what only concerns its publishing.

@@ -159,6 +159,11 @@ const REFUSED: &[Case] = &[
         "v5_3_1_2_24_takes_two_bytes",
         "-5 3.1.2-24\n a > 10 { \"MQTT\" 05 02 003C { 27 00000002 } \"%a\" }\n a closed",
     ),
+    (
+        "v5_3_1_2_24_takes_no_refusal",
+        "-5 3.1.2-24\n a > 10 { \"MQTT\" 05 02 003C { 27 00000004 15 \"x\" } \"%a\" }\n a closed
+        b > 10 { \"MQTT\" 05 02 003C { 27 00000005 15 \"x\" } \"%b\" }\n b < 20 { 008C {} }\n b closed",
+    ),
     ("v31_3_1_flags_that_are_not_used", "a > 1F { \"MQIsdp\" 03 02 003C \"%a\" }\n a < 20 { 0000 }"),
     ("v5_2_1_2_type_0", "a connect 5\n a > 0A C0\n a refused 82"),
     ("v5_3_14_2_2_server_reference_of_a_client", "a connect 5\n a > E0 { 00 { 1C \"x\" } }\n a closed"),
