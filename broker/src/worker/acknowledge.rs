@@ -109,7 +109,12 @@ impl Core {
         let Some(id) = self.session_id(index) else { return Next::Gone };
         let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
         let known = flow.is_some_and(|flow| flow.inbound.release(ack.packet_id));
-        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        // The PUBCOMP may have been lost with the connection before: no error during recovery (5.0, 3.7.2.1).
+        let recovers = self.connections.at(index).is_some_and(|connection| connection.resumed);
+        let reason = match known || recovers {
+            true => ReasonCode::Success,
+            false => ReasonCode::PacketIdentifierNotFound,
+        };
         self.ack(index, PacketType::PubComp, ack.packet_id, reason);
         // A 3.x client's next PUBLISH may have waited for this.
         self.retry_if_held(index);

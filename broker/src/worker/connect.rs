@@ -110,6 +110,9 @@ impl Core {
             Some(will) if limits.check_payload_format && !is_text_as_said(will.properties, will.payload) => {
                 Err(ReasonCode::PayloadFormatInvalid)
             }
+            Some(will) if will.payload.len() > limits.max_payload_size as usize => {
+                Err(ReasonCode::PacketTooLarge)
+            }
             Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
             Some(will) if will.retain && connect.version == Version::V5 && !limits.retain_available => {
                 Err(ReasonCode::RetainNotSupported)
@@ -289,6 +292,7 @@ impl Core {
         self.counters.connected += 1;
         let Some(connection) = self.connections.at_mut(index) else { return Next::Gone };
         connection.phase = Phase::Open;
+        connection.resumed = present.is_some();
         connection.session = position;
         connection.arrived = None;
         connection.silence_ms_max = u32::from(keep_alive) * 1_500;

@@ -177,6 +177,19 @@ const EXCHANGES: &[Case] = &[
         b > 62 { 0009 92 }
         b < 70 { 0009 92 }"#,
     ),
+    // It may have had its PUBCOMP, and lost it with the connection.
+    (
+        "v5_3_7_2_1_pubrel_of_an_unknown_id_during_recovery",
+        r#"b connect 5 keep 60
+        b > 34 { "%/t" 0009 {} 'x' }
+        b < 50 { 0009 }
+        b > 62 { 0009 }
+        b < 70 { 0009 }
+        b fin
+        B connect 5 keep 60 present
+        B > 62 { 0009 }
+        B < 70 { 0009 }"#,
+    ),
     ("v311_4_3_3_pubrel_of_an_unknown_id", "b connect 311\n b > 62 { 0009 }\n b < 70 { 0009 }"),
     ("v5_3_6_2_1_pubrec_of_an_unknown_id", "a connect 5\n a > 50 { 0009 }\n a < 62 { 0009 92 }"),
     ("v311_4_3_3_pubrec_of_an_unknown_id", "a connect 311\n a > 50 { 0009 }\n a < 62 { 0009 }"),

@@ -455,6 +455,14 @@ fn payload_format() {
 
 const LOWERED: &[Case] = &[
     (
+        "v5_3_1_3_4_will_above_max_payload_size",
+        r#"a > 10 { "MQTT" 05 06 003C {} "%a" {} "%/t" "elevenbytes" }
+        a < 20 { 0095 {} }
+        a closed
+        b > 10 { "MQTT" 05 06 003C {} "%b" {} "%/t" "tenbytes--" }
+        b <* 20"#,
+    ),
+    (
         "v5_3_2_2_11_qos_above_the_maximum",
         r#"a > 10 { "MQTT" 05 02 003C {} "%a" }
         a < 20 { 0000 { 27 00100000 21 0400 24 01 28 00 } }

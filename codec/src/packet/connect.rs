@@ -179,7 +179,7 @@ impl<'a> Will<'a> {
         let properties = properties(version, PropertyPlace::Will, reader)?;
         let topic = utf8::topic_name(reader.binary()?)?;
         if topic.is_empty() {
-            return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "empty will topic"));
+            return Err(Error::protocol("empty will topic"));
         }
         Ok(Self {
             qos: QoS::try_from(flags >> 3 & 3)?,

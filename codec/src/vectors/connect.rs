@@ -135,7 +135,7 @@ pub(super) const TABLE: &[Vector] = &[
     ),
     bad(
         V311,
-        TopicNameInvalid,
+        PROTOCOL,
         "empty will topic",
         "3.1.1: MQTT-4.7.3-1",
         r#"10 { "MQTT" 04 06 003C "a" "" "gone" }"#,
