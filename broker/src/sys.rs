@@ -7,6 +7,16 @@ use std::fmt::Write as _;
 
 /// Topics under this are the broker's own.
 pub const RESERVED: &str = "$SYS/";
+/// Whether a topic is not for clients to publish to: the broker's own, and names that only subscriptions have.
+pub fn is_reserved(topic: &str) -> bool {
+    topic.starts_with(RESERVED) || topic.starts_with("$share/")
+}
+
+/// Whether mosquitto's bridges publish here whether they are up, which is no reason to refuse them anything.
+pub fn is_state_of_bridge(topic: &str) -> bool {
+    topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state")
+}
+
 /// What all topics begin with.
 const PREFIX: &str = "$SYS/broker/";
 /// The averages: their names, and the minutes that they look back.

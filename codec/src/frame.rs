@@ -152,8 +152,9 @@ impl FrameHeader {
 /// rest is up to [`decode`](crate::decode), which knows the version.
 ///
 /// # Errors
-/// Malformed: packet type 0, flags that no version has ([MQTT-2.1.3-1], [MQTT-3.3.1-4]), a remaining
-/// length of more than four bytes (section 2.1.4), each as soon as the byte that shows it is there.
+/// Protocol error: packet type 0, which is forbidden. Malformed: flags that no version has ([MQTT-2.1.3-1],
+/// [MQTT-3.3.1-4]); unanswered, a remaining length of more than four bytes (section 2.1.4). Each as soon as the byte
+/// that shows it is there.
 #[inline]
 pub fn frame_header(bytes: &[u8]) -> Result<Option<FrameHeader>, Error> {
     let Some((&first, rest)) = bytes.split_first() else {
@@ -182,7 +183,7 @@ fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
         }
     }
     if rest.len() >= 4 {
-        return Err(Error::malformed("remaining length of more than four bytes"));
+        return Err(Error::unanswered("remaining length of more than four bytes"));
     }
     Ok(None)
 }
@@ -217,7 +218,7 @@ const fn judge_first(first: u8) -> Result<(), Error> {
     match PacketType::from_first(first) {
         // 3.1 is the version that allows most.
         Some(packet_type) => check_flags(Version::V31, packet_type, first),
-        None => Err(Error::malformed("packet type 0")),
+        None => Err(Error::protocol("packet type 0")),
     }
 }
 
@@ -237,6 +238,8 @@ pub(crate) const fn check_flags(version: Version, packet_type: PacketType, first
         {
             Ok(())
         }
+        // "Not used" (3.1, section 3.1), and not said to be 0.
+        PacketType::Connect if matches!(version, Version::V31) => Ok(()),
         _ if first == packet_type.first_byte() => Ok(()),
         _ => Err(Error::malformed("fixed header flags")),
     }

@@ -65,6 +65,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The same of SUBSCRIBE and UNSUBSCRIBE, whose answers name nothing else than this identifier: without it they
+    /// are no requests.
+    pub(crate) fn packet_id_of_request(&mut self) -> Result<u16, Error> {
+        self.packet_id().map_err(|error| Error::malformed(error.what))
+    }
+
     /// A variable byte integer inside a 5.0 packet: at most four bytes (section 1.5.5) and no more than
     /// the value needs ([MQTT-1.5.5-1]).
     #[inline]

@@ -72,6 +72,8 @@ pub struct Connection {
     pub unread: bool,
     /// The peer has closed while a packet was held; the connection ends once that is dealt with.
     pub ended: bool,
+    /// It went on with a session that was there.
+    pub resumed: bool,
 }
 
 // A hundred thousand locks are a hundred thousand of these: growth is a decision.
@@ -100,6 +102,7 @@ impl Connection {
             retrying: false,
             unread: false,
             ended: false,
+            resumed: false,
         }
     }
 

@@ -64,8 +64,10 @@ pub enum Resend {
 pub enum Acked {
     /// The message is delivered; its place in the window is free. With what was kept of it.
     Released(Option<Arc<Stored>>),
-    /// No such message is in flight, or it is in another state.
+    /// No such message is in flight.
     Unknown,
+    /// The message waits for another packet: the client has lost count of the protocol.
+    Misplaced,
 }
 
 /// What a PUBREC asks for.
@@ -77,6 +79,8 @@ pub enum Received {
     Refused,
     /// No such message: 5.0 answers PUBREL with 0x92.
     Unknown,
+    /// The message is one of QoS 1.
+    Misplaced,
 }
 
 /// Limits of a queue.
@@ -218,6 +222,7 @@ impl Outbound {
                 self.finish(sent);
                 Acked::Released(held)
             }
+            Some(slot) if slot.state != State::Done => Acked::Misplaced,
             _ => Acked::Unknown,
         }
     }
@@ -252,6 +257,7 @@ impl Outbound {
             }
             // A repeated PUBREC gets its PUBREL again.
             Some(slot) if slot.state == State::PubComp && !refused => Received::SendPubRel,
+            Some(slot) if slot.state == State::PubAck => Received::Misplaced,
             _ => Received::Unknown,
         }
     }
@@ -361,16 +367,29 @@ mod tests {
         matches!(acked, Acked::Released(_))
     }
 
+    fn acked(model: &BTreeMap<u16, State>, id: u16, expected: State) -> Acked {
+        match model.get(&id) {
+            Some(state) if *state == expected => Acked::Released(None),
+            Some(_) => Acked::Misplaced,
+            None => Acked::Unknown,
+        }
+    }
+
+    fn same(one: &Acked, other: &Acked) -> bool {
+        std::mem::discriminant(one) == std::mem::discriminant(other)
+    }
+
     #[test]
     fn qos_2_passes_through_its_states() {
         let mut out = Outbound::new(10);
         let id = out.send(ExactlyOnce, false, 0, None);
-        assert!(!released(&out.puback(id)));
-        assert!(!released(&out.pubcomp(id)));
+        assert!(matches!(out.puback(id), Acked::Misplaced));
+        assert!(matches!(out.pubcomp(id), Acked::Misplaced));
         assert_eq!(out.pubrec(id, false), Received::SendPubRel);
         assert_eq!(out.pubrec(id, false), Received::SendPubRel);
+        assert!(matches!(out.puback(id), Acked::Misplaced));
         assert!(released(&out.pubcomp(id)));
-        assert!(!released(&out.pubcomp(id)));
+        assert!(matches!(out.pubcomp(id), Acked::Unknown));
         assert_eq!(out.pubrec(id, false), Received::Unknown);
     }
 
@@ -412,9 +431,8 @@ mod tests {
                         given.push(id);
                     },
                     2 => {
-                        let known = model.get(&id) == Some(&State::PubAck);
-                        prop_assert_eq!(released(&out.puback(id)), known);
-                        if known { model.remove(&id); }
+                        prop_assert!(same(&out.puback(id), &acked(&model, id, State::PubAck)));
+                        if model.get(&id) == Some(&State::PubAck) { model.remove(&id); }
                     }
                     3 | 4 => {
                         let refused = step == 4;
@@ -422,14 +440,14 @@ mod tests {
                             Some(State::PubRec) if refused => { model.remove(&id); Received::Refused }
                             Some(State::PubRec) => { model.insert(id, State::PubComp); Received::SendPubRel }
                             Some(State::PubComp) if !refused => Received::SendPubRel,
+                            Some(State::PubAck) => Received::Misplaced,
                             _ => Received::Unknown,
                         };
                         prop_assert_eq!(out.pubrec(id, refused), expected);
                     }
                     _ => {
-                        let known = model.get(&id) == Some(&State::PubComp);
-                        prop_assert_eq!(released(&out.pubcomp(id)), known);
-                        if known { model.remove(&id); }
+                        prop_assert!(same(&out.pubcomp(id), &acked(&model, id, State::PubComp)));
+                        if model.get(&id) == Some(&State::PubComp) { model.remove(&id); }
                     }
                 }
                 prop_assert_eq!(usize::from(out.in_flight), model.len());

@@ -3,9 +3,12 @@
 use super::{Core, Next, SlotId};
 use crate::hook::{Hooks, Room};
 use crate::session::{Acked, Received};
-use millrace_codec::{Ack, PacketType, QoS, ReasonCode, encode_ack};
+use millrace_codec::{Ack, Error, PacketType, QoS, ReasonCode, encode_ack};
 use millrace_kafka_sink::EventData;
 use std::sync::Arc;
+
+/// An acknowledgement of the other QoS, or of a step that has not come yet (section 4.3).
+const MISPLACED: Error = Error::protocol("an acknowledgement that the message does not wait for");
 
 impl Core {
     /// Sends an acknowledgement.
@@ -53,7 +56,11 @@ impl Core {
             QoS::ExactlyOnce => flow.outbound.pubcomp(ack.packet_id),
             _ => flow.outbound.puback(ack.packet_id),
         };
-        let Acked::Released(held) = acked else { return Next::Go };
+        let held = match acked {
+            Acked::Released(held) => held,
+            Acked::Unknown => return Next::Go,
+            Acked::Misplaced => return self.illegal(index, MISPLACED),
+        };
         let more = flow.outbound.has_more();
         if let Some(stored) = held {
             self.scratch.spares.give_back(stored);
@@ -105,6 +112,7 @@ impl Core {
                 self.pump(index);
                 self.note_load(id.index);
             }
+            Received::Misplaced => return self.illegal(index, MISPLACED),
             Received::Unknown if refused => {}
             Received::Unknown => {
                 self.ack(index, PacketType::PubRel, ack.packet_id, ReasonCode::PacketIdentifierNotFound);
@@ -118,7 +126,12 @@ impl Core {
         let Some(id) = self.session_id(index) else { return Next::Gone };
         let flow = self.sessions.at_mut(id.index).and_then(|session| session.flow_if_any());
         let known = flow.is_some_and(|flow| flow.inbound.release(ack.packet_id));
-        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        // The PUBCOMP may have been lost with the connection before: no error during recovery (5.0, 3.7.2.1).
+        let recovers = self.connections.at(index).is_some_and(|connection| connection.resumed);
+        let reason = match known || recovers {
+            true => ReasonCode::Success,
+            false => ReasonCode::PacketIdentifierNotFound,
+        };
         self.ack(index, PacketType::PubComp, ack.packet_id, reason);
         // A 3.x client's next PUBLISH may have waited for this.
         self.retry_if_held(index);

@@ -2,9 +2,7 @@
 
 use super::{Core, Next};
 use crate::connection::Phase;
-use millrace_codec::{
-    Disconnect, Error, Guilt, Packet, Property, PropertyBuf, PropertyId, ReasonCode, Version,
-};
+use millrace_codec::{Disconnect, Error, Guilt, Packet, Property, PropertyBuf, ReasonCode, Version};
 
 /// How long the last bytes to a client may take.
 const LINGER_MS: u64 = 1_000;
@@ -45,7 +43,7 @@ impl Cause {
             Cause::Illegal(error) => match (error.guilt, error.reason) {
                 (_, ReasonCode::NotAuthorized) => "not_authorized",
                 (_, ReasonCode::QuotaExceeded | ReasonCode::ReceiveMaximumExceeded) => "quota",
-                (Guilt::Malformed, _) => "malformed",
+                (Guilt::Malformed | Guilt::Unanswered, _) => "malformed",
                 _ => "protocol_error",
             },
         }
@@ -58,6 +56,7 @@ impl Cause {
             Cause::KeepAlive => Some(ReasonCode::KeepAliveTimeout),
             Cause::TakenOver => Some(ReasonCode::SessionTakenOver),
             Cause::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
+            Cause::Illegal(error) if error.guilt == Guilt::Unanswered => None,
             Cause::Illegal(error) => Some(error.reason),
         }
     }
@@ -67,9 +66,6 @@ impl Core {
     /// DISCONNECT from the client.
     pub(super) fn disconnect(&mut self, index: u32, disconnect: &Disconnect<'_>) -> Next {
         let properties = &disconnect.properties;
-        if properties.contains(PropertyId::ServerReference) {
-            return self.illegal(index, Error::protocol("a server reference from a client"));
-        }
         if let Some(asked) = properties.session_expiry_interval()
             && let Some(id) = self.session_id(index)
             && let Some(session) = self.sessions.at_mut(id.index)
@@ -120,9 +116,13 @@ impl Core {
             {
                 let _ = said.push(Property::ReasonString(error.what)); // [MQTT-3.14.2-3]
             }
+            let start = out.len();
             // Fails only for packets over 256 MB.
             let _ = Packet::Disconnect(Disconnect { reason, properties: said.as_properties() })
                 .encode(version, out);
+            if out.len() - start > takes as usize {
+                out.truncate(start); // [MQTT-3.1.2-24]
+            }
         }
         self.linger(index);
     }

@@ -17,6 +17,9 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Longest client id of MQTT 3.1 [MQTT 3.1, section 3.1].
 const V31_CLIENT_ID_CHARS: usize = 23;
 
+/// A 5.0 CONNACK without properties.
+const REFUSAL_BYTES: usize = 5;
+
 impl Core {
     /// A well-formed CONNECT. `raw` starts with it and goes on with whatever followed; it moves as it is.
     pub(super) fn connect(&mut self, index: u32, connect: &Connect<'_>, raw: &[u8]) -> Next {
@@ -24,7 +27,7 @@ impl Core {
             connection.version = connect.version;
         }
         if let Err(reason) = self.judge(index, connect) {
-            return self.refuse(index, connect.version, reason, None);
+            return self.refuse(index, connect.version, reason, None, taken_by(connect));
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
@@ -47,6 +50,7 @@ impl Core {
                 connect.version,
                 ReasonCode::QuotaExceeded,
                 Some("as many sessions as max_sessions allows"),
+                taken_by(connect),
             );
         }
         // A record too large for its hook does not keep a client out.
@@ -106,6 +110,9 @@ impl Core {
             Some(will) if limits.check_payload_format && !is_text_as_said(will.properties, will.payload) => {
                 Err(ReasonCode::PayloadFormatInvalid)
             }
+            Some(will) if will.payload.len() > limits.max_payload_size as usize => {
+                Err(ReasonCode::PacketTooLarge)
+            }
             Some(will) if will.qos > limits.max_qos => Err(ReasonCode::QoSNotSupported),
             Some(will) if will.retain && connect.version == Version::V5 && !limits.retain_available => {
                 Err(ReasonCode::RetainNotSupported)
@@ -124,15 +131,24 @@ impl Core {
 
     /// Answers with a refusal and closes [MQTT-3.2.2-7]; for what 3.x has no code, without an answer
     /// [MQTT-3.2.2-6 of 3.1.1].
-    fn refuse(&mut self, index: u32, version: Version, reason: ReasonCode, what: Option<&str>) -> Next {
+    fn refuse(
+        &mut self,
+        index: u32,
+        version: Version,
+        reason: ReasonCode,
+        what: Option<&str>,
+        takes: u32,
+    ) -> Next {
         self.counters.refused += 1;
-        if version == Version::V5 || reason.connect_return_code().is_some() {
+        let answered = version == Version::V5 && takes as usize >= REFUSAL_BYTES;
+        if answered || version != Version::V5 && reason.connect_return_code().is_some() {
             let mut said = PropertyBuf::new();
             if let Some(what) = what
                 && self.shared.limits.reason_strings
+                && takes as usize >= REFUSAL_BYTES + 3 + what.len()
                 && version == Version::V5
             {
-                // Fails only for texts over 65,535 bytes. What the client takes is not known if it could not be read.
+                // Fails only for texts over 65,535 bytes.
                 let _ = said.push(Property::ReasonString(what));
             }
             let refusal = ConnAck { session_present: false, reason, properties: said.as_properties() };
@@ -148,8 +164,10 @@ impl Core {
         let level = connect_level(body).unwrap_or_default();
         let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
-        if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
-            return self.refuse(index, version, error.reason, Some(error.what));
+        let answered = version == Version::V5 && error.guilt != Guilt::Unanswered;
+        if error.guilt == Guilt::UnsupportedVersion || answered {
+            // What the client takes is not known if its CONNECT could not be read.
+            return self.refuse(index, version, error.reason, Some(error.what), u32::MAX);
         }
         self.linger(index);
         Next::Gone
@@ -185,7 +203,11 @@ impl Core {
     /// A name for a client without one, whose home is this core.
     fn assign_client_id(&mut self) -> String {
         loop {
-            let name = format!("auto-{:016x}{:016x}", self.random(), self.random());
+            // In groups, as many programs expect of such a name.
+            let (high, low) = (self.random(), self.random());
+            let [first, second, third] = [high >> 32, high >> 16 & 0xFFFF, high & 0xFFFF];
+            let (fourth, last) = (low >> 48, low & 0xFFFF_FFFF_FFFF);
+            let name = format!("auto-{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}");
             if self.shared.home(&name) == self.me && self.clients.get(&self.sessions, &name).is_none() {
                 return name;
             }
@@ -259,7 +281,7 @@ impl Core {
             }
         }
         session.connection = index;
-        session.packet_bytes_max = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        session.packet_bytes_max = taken_by(connect);
         session.expiry_s = expiry_s;
         if session.will.is_some() {
             crate::seam::mark(crate::seam::Branch::WillCancelled);
@@ -273,6 +295,7 @@ impl Core {
         self.counters.connected += 1;
         let Some(connection) = self.connections.at_mut(index) else { return Next::Gone };
         connection.phase = Phase::Open;
+        connection.resumed = present.is_some();
         connection.session = position;
         connection.arrived = None;
         connection.silence_ms_max = u32::from(keep_alive) * 1_500;
@@ -327,25 +350,28 @@ impl Core {
             // Fails only for texts over 65,535 bytes.
             let _ = said.push(property);
         };
+        if keep_alive != connect.keep_alive {
+            say(Property::ServerKeepAlive(keep_alive));
+        }
+        if limits.topic_alias_maximum > 0 {
+            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        }
         let expiry_s = self.expiry(connect);
         if connect.properties.session_expiry_interval().unwrap_or_default() != expiry_s {
             say(Property::SessionExpiryInterval(expiry_s));
         }
-        if limits.receive_maximum < u16::MAX {
-            say(Property::ReceiveMaximum(limits.receive_maximum));
-        }
-        if limits.max_qos < QoS::ExactlyOnce {
-            say(Property::MaximumQoS(limits.max_qos));
+        if assigned {
+            say(Property::AssignedClientIdentifier(client_id));
         }
         if !limits.retain_available {
             say(Property::RetainAvailable(false));
         }
         say(Property::MaximumPacketSize(limits.max_packet_size));
-        if assigned {
-            say(Property::AssignedClientIdentifier(client_id));
+        if limits.receive_maximum < u16::MAX {
+            say(Property::ReceiveMaximum(limits.receive_maximum));
         }
-        if limits.topic_alias_maximum > 0 {
-            say(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        if limits.max_qos < QoS::ExactlyOnce {
+            say(Property::MaximumQoS(limits.max_qos));
         }
         if !limits.wildcard_available {
             say(Property::WildcardSubscriptionAvailable(false));
@@ -356,9 +382,6 @@ impl Core {
         if !limits.shared_available {
             say(Property::SharedSubscriptionAvailable(false));
         }
-        if keep_alive != connect.keep_alive {
-            say(Property::ServerKeepAlive(keep_alive));
-        }
         if connect.properties.request_response_information() == Some(true)
             && let Some(information) = &self.shared.response_information
         {
@@ -366,6 +389,11 @@ impl Core {
         }
         said
     }
+}
+
+/// The longest packet that a client takes, bytes [MQTT-3.1.2-24].
+fn taken_by(connect: &Connect<'_>) -> u32 {
+    connect.properties.maximum_packet_size().unwrap_or(u32::MAX)
 }
 
 /// A will as it will be published: without what only concerns its publishing.

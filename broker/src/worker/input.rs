@@ -5,7 +5,8 @@ use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 use millrace_codec::{
-    Error, FrameHeader, Packet, PacketType, QoS, ReasonCode, Version, decode, encode_pingresp, frame_header,
+    Error, FrameHeader, Guilt, Packet, PacketType, QoS, ReasonCode, Version, decode, encode_pingresp,
+    frame_header,
 };
 use mio::Token;
 use std::io::{ErrorKind, Read};
@@ -189,7 +190,7 @@ impl Core {
             let header = match frame_header(rest) {
                 Ok(Some(header)) => header,
                 Ok(None) => return (used, Next::Go),
-                Err(error) => return (used, self.illegal(index, error)),
+                Err(error) => return (used, self.illegal(index, first_of_all(rest, error))),
             };
             let Some(connection) = self.connections.at(index) else { return (used, Next::Gone) };
             let (version, phase) = (connection.version, connection.phase);
@@ -208,7 +209,7 @@ impl Core {
                 Ok(Packet::Connect(connect)) => self.connect(index, &connect, rest),
                 Ok(packet) => self.packet(index, &packet),
                 Err(error) if phase == Phase::Connecting => self.illegal_connect(index, body, error),
-                Err(error) => self.illegal(index, error),
+                Err(error) => self.illegal(index, first_of_all(rest, error)),
             };
             match next {
                 Next::Go => {
@@ -234,8 +235,8 @@ impl Core {
                 Next::Go
             }
             Packet::Disconnect(disconnect) => self.disconnect(index, disconnect),
-            Packet::Auth(_) => self.illegal(index, Error::protocol("AUTH without an authentication method")),
-            _ => self.illegal(index, Error::protocol("a packet that only servers send")),
+            Packet::Auth(_) => self.illegal(index, NO_METHOD),
+            _ => self.illegal(index, FROM_A_SERVER),
         }
     }
 
@@ -340,6 +341,9 @@ impl Core {
                 // What is illegal is found when its turn comes.
                 _ => false,
             };
+            if self.connections.at(index).is_none_or(|connection| connection.phase != Phase::Open) {
+                return; // it was a misplaced acknowledgement
+            }
             if done {
                 self.counters.packets_received += 1;
                 input.drain(at..end);
@@ -372,6 +376,25 @@ impl Core {
     /// The full name of an open connection's session.
     pub(super) fn session_id(&self, index: u32) -> Option<SlotId> {
         self.sessions.id_at(self.connections.at(index)?.session)
+    }
+}
+
+/// Said of packets that no client has a reason to send.
+const FROM_A_SERVER: Error = Error::protocol("a packet that only servers send");
+/// Said of AUTH.
+const NO_METHOD: Error = Error::protocol("AUTH without an authentication method");
+
+/// What is wrong with a packet before whatever else is: a client may not send it. (PINGRESP carries nothing that could
+/// be wrong apart from that.)
+#[cold]
+fn first_of_all(packet: &[u8], error: Error) -> Error {
+    match packet.first().copied().and_then(PacketType::from_first) {
+        _ if error.guilt == Guilt::Unanswered => error,
+        Some(PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck) => FROM_A_SERVER,
+        // Enhanced authentication begins with a method in CONNECT, and there are none (section 4.12). Flags are worse
+        // [MQTT-3.15.1-1].
+        Some(PacketType::Auth) if packet.first() == Some(&PacketType::Auth.first_byte()) => NO_METHOD,
+        _ => error,
     }
 }
 

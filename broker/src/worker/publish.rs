@@ -8,12 +8,12 @@ use crate::delivery::{Message, Purpose};
 use crate::hook::{Hooks, Room, Verdict};
 use crate::seam::{Branch, mark};
 use crate::session::Arrival;
-use crate::sys::RESERVED;
+use crate::sys::{is_reserved, is_state_of_bridge};
 use millrace_codec::{
     Error, PacketType, Properties, PropertyBuf, PropertyId, Publish, QoS, ReasonCode, Version,
 };
 use millrace_kafka_sink::{AckToken, EventData};
-use millrace_router::CoreSet;
+use millrace_router::{CoreSet, MAX_LEVELS};
 use std::sync::atomic::Ordering;
 
 /// Marks the position in an ack token as that of a PUBREC.
@@ -125,9 +125,11 @@ impl Core {
             }
         }
         let levels_max = usize::from(limits.max_topic_levels);
-        if publish.topic.len() >= levels_max
-            && publish.topic.bytes().filter(|&byte| byte == b'/').count() >= levels_max
-        {
+        let slashes = publish.topic.bytes().filter(|&byte| byte == b'/').count();
+        if slashes >= MAX_LEVELS {
+            return Err(Error::malformed("a topic that no subscription can have"));
+        }
+        if slashes >= levels_max {
             return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "more than max_topic_levels"));
         }
         Ok(())
@@ -171,10 +173,12 @@ impl Core {
                 _ => Ok(Way::Answer(reason)),
             };
         }
-        if publish.topic.starts_with(RESERVED) {
-            let refusal =
-                if session.version == Version::V5 { ReasonCode::NotAuthorized } else { ReasonCode::Success };
-            return Ok(Way::Answer(refusal));
+        if is_reserved(publish.topic) {
+            return Ok(Way::Answer(match is_state_of_bridge(publish.topic) {
+                true => unheard(publish.qos),
+                false if session.version == Version::V5 => ReasonCode::NotAuthorized,
+                false => ReasonCode::Success,
+            }));
         }
         if self.is_delayed(publish.topic) {
             return Ok(Way::Delay);
@@ -248,7 +252,9 @@ impl Core {
             from.push_str(&session.client_id);
         }
         if publish.qos != QoS::AtMostOnce {
-            self.answer(index, session_id, publish, waiting, ReasonCode::Success);
+            let nobody = cores.interested == 0 && taken.is_none();
+            let reason = if nobody { unheard(publish.qos) } else { ReasonCode::Success };
+            self.answer(index, session_id, publish, waiting, reason);
         }
         if cores.interested != 0 {
             let Publish { topic, payload, qos, retain, .. } = *publish;
@@ -371,6 +377,12 @@ impl Core {
             self.deliver(message, matches);
         }
     }
+}
+
+/// What the publisher of a message is told that nobody has subscribed to and no rule records (5.0, 3.4.2.1). A PUBREC
+/// speaks of the first half of a delivery only.
+fn unheard(qos: QoS) -> ReasonCode {
+    if qos == QoS::AtLeastOnce { ReasonCode::NoMatchingSubscribers } else { ReasonCode::Success }
 }
 
 /// Whether a payload is UTF-8 if its format indicator says so (5.0, 3.3.2.3.2).

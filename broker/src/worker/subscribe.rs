@@ -37,10 +37,16 @@ impl Core {
         // All filters are looked at before one of them takes effect.
         for (text, _) in subscribe.filters.iter() {
             match Filter::parse(text) {
-                Ok(_) | Err(FilterError::TooManyLevels) => {}
+                Ok(_) => {}
                 // To 3.x these are texts like any other; here they name groups in every version.
                 Err(FilterError::BadShare(_)) if version != Version::V5 => {}
-                // [MQTT-4.7.1-1, 4.7.1-2, 4.8.2-1, 4.8.2-2]
+                // [MQTT-4.8.2-1, 4.8.2-2]
+                Err(FilterError::BadShare(_))
+                    if Filter::parse(text.trim_start_matches("$share/")).is_ok() =>
+                {
+                    return self.illegal(index, Error::protocol("shared subscription"));
+                }
+                // [MQTT-4.7.1-1, 4.7.1-2]; or more levels than any topic here
                 Err(_) => return self.illegal(index, Error::malformed("topic filter")),
             }
         }

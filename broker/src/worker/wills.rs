@@ -5,7 +5,7 @@ use super::seen::{Matches, Seen};
 use super::{Core, Parked};
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Who};
-use crate::sys::RESERVED;
+use crate::sys::is_reserved;
 use millrace_kafka_sink::EventData;
 
 impl Parked {
@@ -18,7 +18,7 @@ impl Parked {
 impl Core {
     /// A will is a publish that cannot be refused. One that is to be retained waits until that is possible.
     pub(super) fn publish_will(&mut self, mut will: Parked) {
-        if will.message.topic().starts_with(RESERVED) {
+        if is_reserved(will.message.topic()) {
             return;
         }
         if let Some(topic) = self.will_topic(will.who(), will.message.topic()) {

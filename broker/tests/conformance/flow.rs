@@ -95,7 +95,7 @@ const EXCHANGES: &[Case] = &[
         "v5_3_4_2_1_no_subscribers_is_still_acknowledged",
         r#"b connect 5
         b > 32 { "%/nobody" 0001 {} 'x' } 34 { "%/nobody" 0002 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         b < 50 { 0002 }"#,
     ),
     (
@@ -165,7 +165,7 @@ const EXCHANGES: &[Case] = &[
         r#"b connect 5
         b > 34 { "%/t" 0005 {} 'x' } 32 { "%/t" 0005 {} 'y' }
         b < 50 { 0005 }
-        b < 40 { 0005 }
+        b < 40 { 0005 10 }
         b > 62 { 0005 }
         b < 70 { 0005 }"#,
     ),
@@ -176,6 +176,19 @@ const EXCHANGES: &[Case] = &[
         b < 70 { 0009 92 }
         b > 62 { 0009 92 }
         b < 70 { 0009 92 }"#,
+    ),
+    // It may have had its PUBCOMP, and lost it with the connection.
+    (
+        "v5_3_7_2_1_pubrel_of_an_unknown_id_during_recovery",
+        r#"b connect 5 keep 60
+        b > 34 { "%/t" 0009 {} 'x' }
+        b < 50 { 0009 }
+        b > 62 { 0009 }
+        b < 70 { 0009 }
+        b fin
+        B connect 5 keep 60 present
+        B > 62 { 0009 }
+        B < 70 { 0009 }"#,
     ),
     ("v311_4_3_3_pubrel_of_an_unknown_id", "b connect 311\n b > 62 { 0009 }\n b < 70 { 0009 }"),
     ("v5_3_6_2_1_pubrec_of_an_unknown_id", "a connect 5\n a > 50 { 0009 }\n a < 62 { 0009 92 }"),
@@ -219,8 +232,44 @@ const EXCHANGES: &[Case] = &[
         b pub %/t 2 x
         a < 34 { "%/t" @1 {} 'x' }
         a > 40 { @1 }
-        a > 50 { @1 }
-        a < 62 { @1 }"#,
+        a refused 82"#,
+    ),
+    (
+        "any_pubrec_of_a_qos_1_message",
+        "-5 4.3.2-3\n -311 4.3.2-1\n -31 4.1\n a connect V\n b connect V\n a sub %/t 1\n b pub %/t 1 x
+        a < 32 { \"%/t\" @1 %{} 'x' }\n a > 50 { @1 }\n a refused 82",
+    ),
+    (
+        "any_pubcomp_before_pubrec",
+        "-5 4.3.3-3\n -311 4.3.3-1\n -31 4.1\n a connect V\n b connect V\n a sub %/t 2\n b pub %/t 2 x
+        a < 34 { \"%/t\" @1 %{} 'x' }\n a > 70 { @1 }\n a refused 82",
+    ),
+    (
+        "any_puback_instead_of_pubcomp",
+        "-5 4.3.3-5\n -311 4.3.3-1\n -31 4.1\n a connect V\n b connect V\n a sub %/t 2\n b pub %/t 2 x
+        a < 34 { \"%/t\" @1 %{} 'x' }\n a > 50 { @1 }\n a < 62 { @1 }\n a > 40 { @1 }\n a refused 82",
+    ),
+    // A record counts as somebody who listens.
+    (
+        "v5_3_4_2_1_no_subscribers_but_a_rule",
+        r#"b connect 5
+        b > 32 { "devices/%/state" 0001 {} 'x' }
+        b < 40 { 0001 }
+        b > 33 { "%/nobody" 0002 {} 'x' }
+        b < 40 { 0002 10 }"#,
+    ),
+    (
+        "v5_4_7_names_that_only_subscriptions_have",
+        r#"b connect 5
+        b > 32 { "$share/g/%/t" 0001 {} 'x' } 34 { "$share/g/%/t" 0002 {} 'x' } 32 { "$SYS/broker/uptime" 0003 {} 'x' }
+        b < 40 { 0001 87 }
+        b < 50 { 0002 87 }
+        b < 40 { 0003 87 }
+        b > 32 { "$SYS/broker/connection/%/state" 0004 {} '1' }
+        b < 40 { 0004 10 }
+        c connect 311
+        c > 32 { "$share/g/%/t" 0001 'x' }
+        c < 40 { 0001 }"#,
     ),
     // Those with a record wait for the disk, those without do not; the order stays [MQTT-4.6.0-2].
     (

@@ -171,7 +171,7 @@ fn a_publish_after_suback_arrives_and_after_unsuback_does_not() {
             let filter = filter_of(topic.clone());
             let mut publish = |text: &str| {
                 publisher.publish(&topic, text.as_bytes(), QoS::AtLeastOnce, 1);
-                publisher.expect(&[0x40, 2, 0, 1]);
+                publisher.expect_puback(1);
             };
             publish("before");
             subscriber.subscribe(&filter, QoS::AtMostOnce);

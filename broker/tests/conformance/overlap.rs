@@ -100,7 +100,7 @@ fn each() {
 const NO_IDENTIFIERS: &[Case] = &[(
     "v5_3_2_2_3_12_identifiers_are_not_available",
     r#"a > 10 { "MQTT" 05 02 003C {} "%a" }
-    a < 20 { 0000 { 21 0400 27 00100000 22 0020 29 00 } }
+    a < 20 { 0000 { 22 0020 27 00100000 21 0400 29 00 } }
     a > 82 { 0001 { 0B 01 } "%/t" 01 }
     a < E0 { A1 }
     a closed"#,

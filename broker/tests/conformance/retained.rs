@@ -23,7 +23,7 @@ const KEPT: &[Case] = &[
         "v5_3_3_1_5_with_its_properties_and_the_identifier",
         r#"b connect 5
         b > 33 { "%/t" 0001 { 23 0001 26 "k" "v" 03 "text" } 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a > 82 { 0001 { 0B 07 } "%/t" 00 }
         a < 90 { 0001 {} 00 }
@@ -67,9 +67,9 @@ const KEPT: &[Case] = &[
         "v5_3_3_1_8_without_the_flag_nothing_changes",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 'x' } 32 { "%/t" 0002 {} 'y' } 32 { "%/t" 0003 {} }
-        b < 40 { 0001 }
-        b < 40 { 0002 }
-        b < 40 { 0003 }
+        b < 40 { 0001 10 }
+        b < 40 { 0002 10 }
+        b < 40 { 0003 10 }
         a connect 5
         a sub %/t 0
         a < 31 { "%/t" {} 'x' }
@@ -79,10 +79,10 @@ const KEPT: &[Case] = &[
         "v5_4_7_1_wildcards",
         r#"b connect 5
         b > 33 { "%//1/s" 0001 {} '1' } 33 { "%//2/s" 0002 {} '2' } 33 { "%//2/t" 0003 {} '3' } 33 { "%/" 0004 {} '4' }
-        b < 40 { 0001 }
-        b < 40 { 0002 }
-        b < 40 { 0003 }
-        b < 40 { 0004 }
+        b < 40 { 0001 10 }
+        b < 40 { 0002 10 }
+        b < 40 { 0003 10 }
+        b < 40 { 0004 10 }
         a connect 5
         a sub %//+/s 0
         a <one of 31 { "%//1/s" {} '1' } | 31 { "%//2/s" {} '2' }
@@ -100,7 +100,7 @@ const KEPT: &[Case] = &[
         "v5_3_3_1_10_retain_handling_1",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a > 82 { 0001 {} "%/t" 10 }
         a < 90 { 0001 {} 00 }
@@ -118,7 +118,7 @@ const KEPT: &[Case] = &[
         "v5_3_3_1_11_retain_handling_2",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a > 82 { 0001 {} "%/t" 20 }
         a < 90 { 0001 {} 00 }
@@ -128,7 +128,7 @@ const KEPT: &[Case] = &[
         "v5_3_8_4_4_retain_handling_0_each_time",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a sub %/t 0
         a < 31 { "%/t" {} 'x' }
@@ -152,8 +152,8 @@ const KEPT: &[Case] = &[
         "v5_3_3_2_6_a_retained_message_expires",
         r#"b connect 5
         b > 33 { "%/t" 0001 { 02 00000001 } 'gone' } 33 { "%/u" 0002 { 02 00000064 } 'here' }
-        b < 40 { 0001 }
-        b < 40 { 0002 }
+        b < 40 { 0001 10 }
+        b < 40 { 0002 10 }
         wait 1200
         a connect 5
         a sub %/t 0
@@ -165,8 +165,8 @@ const KEPT: &[Case] = &[
         "v5_3_1_2_24_larger_than_the_client_takes",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 78*200 } 33 { "%/u" 0002 {} 'x' }
-        b < 40 { 0001 }
-        b < 40 { 0002 }
+        b < 40 { 0001 10 }
+        b < 40 { 0002 10 }
         a > 10 { "MQTT" 05 02 003C { 27 00000080 } "%a" }
         a accepted
         a sub %/# 0
@@ -177,7 +177,7 @@ const KEPT: &[Case] = &[
         "v5_4_7_2_1_dollar_topics",
         r#"b connect 5
         b > 33 { "$x/%/q" 0001 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a sub +/%/q 0
         a quiet
@@ -195,7 +195,7 @@ const NOT_AVAILABLE: &[Case] = &[
     (
         "v5_3_2_2_14_not_available",
         r#"a > 10 { "MQTT" 05 02 003C {} "%a" }
-        a < 20 { 0000 { 21 0400 25 00 27 00100000 22 0020 } }
+        a < 20 { 0000 { 22 0020 25 00 27 00100000 21 0400 } }
         a > 31 { "%/t" {} 'x' }
         a < E0 { 9A }
         a closed"#,

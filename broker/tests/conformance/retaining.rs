@@ -318,7 +318,7 @@ pub const EXPIRE: &[Case] = &[
         r#"-5 3.3.2-5
         b connect 5
         b > 33 { "%/t" 0001 { 02 00000001 } 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         wait 2500ms
         a connect 5
         a sub %/t 1

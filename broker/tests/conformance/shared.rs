@@ -70,7 +70,7 @@ const SHARED: &[Case] = &[
         "v5_4_8_2_no_retained_messages",
         r#"b connect 5
         b > 33 { "%/t" 0001 {} 'x' }
-        b < 40 { 0001 }
+        b < 40 { 0001 10 }
         a connect 5
         a sub $share/g/%/t 0
         a quiet"#,
@@ -189,7 +189,7 @@ const NOT_AVAILABLE: &[Case] = &[
     (
         "v5_3_2_2_3_13_not_available",
         r#"a > 10 { "MQTT" 05 02 003C {} "%a" }
-        a < 20 { 0000 { 21 0400 27 00100000 22 0020 2A 00 } }
+        a < 20 { 0000 { 22 0020 27 00100000 21 0400 2A 00 } }
         a > 82 { 0001 {} "$share/g/%/t" 01 }
         a < 90 { 0001 {} 9E }"#,
     ),

@@ -142,10 +142,10 @@ const GROUPS: &[Case] = &[
         "v5_3_8_3_4_other_options",
         "+5 3.8.3-4 3.8.3\n a connect 5\n a sub $share/g/%/t 29\n b connect 5\n b pub %/t 1r x\n a gets %/t 1r x",
     ),
-    ("v5_4_8_2_1_no_name", "-5 4.8.2-1\n a connect 5\n a > 82 { 0001 {} \"$share//%/t\" 01 }\n a refused 81"),
+    ("v5_4_8_2_1_no_name", "-5 4.8.2-1\n a connect 5\n a > 82 { 0001 {} \"$share//%/t\" 01 }\n a refused 82"),
     (
         "v5_4_8_2_2_nothing_behind_the_name",
-        "-5 4.8.2-2\n a connect 5\n a > 82 { 0001 {} \"$share/g\" 01 }\n a refused 81",
+        "-5 4.8.2-2\n a connect 5\n a > 82 { 0001 {} \"$share/g\" 01 }\n a refused 82",
     ),
     (
         "v5_4_8_2_2_wildcard_in_the_name",

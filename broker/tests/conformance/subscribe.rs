@@ -29,15 +29,15 @@ const RESULTS: &[Case] = &[
     ),
     (
         "v5_4_8_2_1_share_without_filter",
-        "a connect 5\n a > 82 { 0001 {} \"$share/g\" 01 }\n a < E0 { 81 }\n a closed",
+        "a connect 5\n a > 82 { 0001 {} \"$share/g\" 01 }\n a < E0 { 82 }\n a closed",
     ),
     (
         "v5_4_8_2_2_share_with_wildcard",
-        "a connect 5\n a > 82 { 0001 {} \"$share/+/a\" 01 }\n a < E0 { 81 }\n a closed",
+        "a connect 5\n a > 82 { 0001 {} \"$share/+/a\" 01 }\n a < E0 { 82 }\n a closed",
     ),
     (
         "v5_4_8_2_1_share_without_name",
-        "a connect 5\n a > 82 { 0001 {} \"$share//a\" 01 }\n a < E0 { 81 }\n a closed",
+        "a connect 5\n a > 82 { 0001 {} \"$share//a\" 01 }\n a < E0 { 82 }\n a closed",
     ),
     (
         "v311_3_9_3_2_malformed_share",

@@ -81,7 +81,7 @@ const AT_THE_LIMIT: &[Case] = &[(
     "max_retained_messages_is_for_clients",
     r#"b connect 5
     b > 33 { "t" 0001 {} 'x' }
-    b < 40 { 0001 }
+    b < 40 { 0001 10 }
     a connect 5
     a sub t 0
     a < 31 { "t" {} 'x' }

@@ -81,8 +81,17 @@ const TEXTS: &[Case] = &[
     ),
     ("v5_1_5_5_1_length_in_two_bytes_for_one", "a connect 5\n a > C0 80 00\n a refused 81"),
     (
+        "any_control_character_in_a_name",
+        "-5 1.5.4-1\n -311 1.5.3-1\n -31 2.5\n a connect V\n a > 30 { [61 1F] %{} 'x' }\n a refused 81
+        b connect V\n b > 82 { 0001 %{} [C2 9F] 00 }\n b refused 81\n c connect V\n c > A2 { 0001 %{} [7F] }\n c refused 81",
+    ),
+    (
+        "v5_1_5_4_1_control_character_in_a_text",
+        "+5 1.5.4-1\n a connect 5\n a sub %/t 0\n a > 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }\n a < 30 { \"%/t\" { 26 [61 09 62] [0A] } 'x' }",
+    ),
+    (
         "any_length_of_five_bytes",
-        "-5 4.13.1-1\n -311 2.2.3\n -31 2.1/length\n a connect V\n a > 30 FFFFFFFF01\n a refused 81",
+        "-5 4.13.1-1\n -311 2.2.3\n -31 2.1/length\n a connect V\n a > 30 FFFFFFFF01\n a closed",
     ),
 ];
 

@@ -181,7 +181,7 @@ fn t19_reconnect_churn_on_one_client_id() {
         // The id is as good as new, and no subscription of an earlier life is left.
         let mut raw = Raw::connect(broker, Version::V5, "churn");
         raw.publish("churn/t", b"x", QoS::AtLeastOnce, 1);
-        raw.expect(&[0x40, 2, 0, 1]);
+        raw.expect_puback(1);
         raw.subscribe("churn/#", QoS::AtMostOnce);
         raw.ping();
     });

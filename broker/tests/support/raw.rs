@@ -169,6 +169,16 @@ impl Raw {
         assert_eq!(hex(&packet), hex(expected));
     }
 
+    /// The next packet must be the PUBACK of this id, whether or not anybody has subscribed.
+    pub fn expect_puback(&mut self, packet_id: u16) {
+        let ([high, low], packet) = (packet_id.to_be_bytes(), self.packet());
+        assert!(
+            packet == [0x40, 2, high, low] || packet == [0x40, 3, high, low, 0x10],
+            "not the PUBACK of {packet_id}: {}",
+            hex(&packet)
+        );
+    }
+
     /// PINGREQ and its answer: everything sent before has been dealt with by this connection's core, and nothing was
     /// sent to us meanwhile.
     pub fn ping(&mut self) {

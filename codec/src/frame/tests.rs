@@ -31,7 +31,7 @@ fn headers() {
 #[test]
 fn t02_a_fifth_byte_of_length_is_not_waited_for() {
     let error = frame_header(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF]).expect_err("four with continuation");
-    assert_eq!(error.guilt, Guilt::Malformed);
+    assert_eq!(error.guilt, Guilt::Unanswered);
     assert!(frame_header(&[0x30, 0x80, 0x80, 0x80, 0x80, 0x01]).is_err());
 }
 
@@ -49,6 +49,7 @@ fn minimal_is_what_push_varint_writes() {
 fn flags_allowed(version: Version, packet_type: u8, flags: u8) -> bool {
     match packet_type {
         0 => false,
+        1 => flags == 0 || version == Version::V31,
         3 => flags & 0b0110 != 0b0110 && (flags & 0b1000 == 0 || flags & 0b0110 != 0),
         6 | 8 | 10 => flags == 0b0010 || version == Version::V31 && flags == 0b1010,
         _ => flags == 0,

@@ -67,17 +67,13 @@ impl<'a> Connect<'a> {
         check_connect_flags(version, flags)?;
         let keep_alive = reader.u16()?;
         let properties = properties(version, PropertyPlace::In(PacketType::Connect), &mut reader)?;
-        let client_id = reader.string()?;
+        let client_id = utf8::name(reader.binary()?)
+            .map_err(|error| Error::malformed_as(ReasonCode::ClientIdentifierNotValid, error.what))?;
         let will = match flags & WILL {
             0 => None,
             _ => Some(Will::decode(version, flags, &mut reader)?),
         };
-        // 3.1 allows a flag without its field: "the Remaining Length field from the fixed header takes
-        // precedence" (3.1, section 3.1).
-        let there =
-            |flag, reader: &Reader<'_>| flags & flag != 0 && !(version == Version::V31 && reader.is_empty());
-        let username = there(USERNAME, &reader).then(|| reader.string()).transpose()?;
-        let password = there(PASSWORD, &reader).then(|| reader.binary()).transpose()?;
+        let (username, password) = credentials(version, flags, &mut reader)?;
         reader.finish()?;
         Ok(Self {
             version,
@@ -142,6 +138,23 @@ fn protocol(reader: &mut Reader<'_>) -> Result<Version, Error> {
     }
 }
 
+/// User name and password. Who cannot say who it is is not told what it said wrongly.
+fn credentials<'a>(
+    version: Version,
+    flags: u8,
+    reader: &mut Reader<'a>,
+) -> Result<(Option<&'a str>, Option<&'a [u8]>), Error> {
+    let mut field = |flag| {
+        // 3.1 allows a flag without its field: "the Remaining Length field from the fixed header takes
+        // precedence" (3.1, section 3.1).
+        let there = flags & flag != 0 && !(version == Version::V31 && reader.is_empty());
+        there.then(|| reader.binary()).transpose()
+    };
+    let username = field(USERNAME).and_then(|field| field.map(utf8::name).transpose());
+    let read = username.and_then(|username| Ok((username, field(PASSWORD)?)));
+    read.map_err(|error| Error::unanswered(error.what))
+}
+
 /// Flags that contradict each other (section 3.1.2.3 and following).
 fn check_connect_flags(version: Version, flags: u8) -> Result<(), Error> {
     // 3.1 has no use for the bit and does not say that it must be 0.
@@ -166,7 +179,7 @@ impl<'a> Will<'a> {
         let properties = properties(version, PropertyPlace::Will, reader)?;
         let topic = utf8::topic_name(reader.binary()?)?;
         if topic.is_empty() {
-            return Err(Error::protocol_as(ReasonCode::TopicNameInvalid, "empty will topic"));
+            return Err(Error::protocol("empty will topic"));
         }
         Ok(Self {
             qos: QoS::try_from(flags >> 3 & 3)?,

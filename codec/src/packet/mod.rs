@@ -91,7 +91,12 @@ pub fn decode<'a>(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<
 
 #[inline(never)]
 fn decode_other<'a>(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<'a>, Error> {
-    let packet_type = PacketType::from_first(first).ok_or(Error::malformed("packet type 0"))?;
+    let packet_type = PacketType::from_first(first).ok_or(Error::protocol("packet type 0"))?;
+    if packet_type == PacketType::Connect {
+        let connect = Connect::decode(body)?;
+        check_flags(connect.version, packet_type, first)?;
+        return Ok(Packet::Connect(connect));
+    }
     check_flags(version, packet_type, first)?;
     Ok(match packet_type {
         PacketType::Connect => Packet::Connect(Connect::decode(body)?),

@@ -51,7 +51,7 @@ pub enum RetainHandling {
 impl<'a> Subscribe<'a> {
     pub(super) fn decode(version: Version, body: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id_of_request()?;
         let properties = match version {
             Version::V5 => Properties::read(&mut reader, PropertyPlace::In(PacketType::Subscribe))?,
             Version::V31 | Version::V311 => Properties::EMPTY,

@@ -25,7 +25,7 @@ pub struct UnsubscribeFilters<'a> {
 impl<'a> Unsubscribe<'a> {
     pub(super) fn decode(version: Version, body: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id_of_request()?;
         let properties = match version {
             Version::V5 => Properties::read(&mut reader, PropertyPlace::In(PacketType::Unsubscribe))?,
             Version::V31 | Version::V311 => Properties::EMPTY,

@@ -15,6 +15,8 @@ fn a_forbidden_byte_is_found_wherever_it_stands() {
                 (b'+', ReasonCode::TopicNameInvalid),
                 (b'#', ReasonCode::TopicNameInvalid),
                 (0, ReasonCode::MalformedPacket),
+                (0x1F, ReasonCode::MalformedPacket),
+                (0x7F, ReasonCode::MalformedPacket),
                 (0xFF, ReasonCode::MalformedPacket),
             ] {
                 let mut bytes = good.clone();
@@ -47,6 +49,11 @@ fn topic_names() {
         ("a/+/b", false),
         ("a/b#", false),
         ("a\0b", false),
+        ("a\u{1}b", false),
+        ("a\u{7F}b", false),
+        ("a\u{80}b", false),
+        ("a\u{9F}b", false),
+        ("a\u{A0}b", true),
     ] {
         assert_eq!(is_valid_topic_name(topic), valid, "{topic:?}");
     }
@@ -73,7 +80,9 @@ proptest! {
     ) {
         let text = std::str::from_utf8(&bytes).ok().filter(|_| !bytes.contains(&0));
         prop_assert_eq!(string(&bytes).ok(), text);
-        let topic = text.filter(|text| !text.contains(['+', '#']));
+        let named = text.filter(|text| !text.chars().any(char::is_control));
+        prop_assert_eq!(name(&bytes).ok(), named);
+        let topic = named.filter(|text| !text.contains(['+', '#']));
         prop_assert_eq!(topic_name(&bytes).ok(), topic);
         if let Some(text) = text {
             prop_assert_eq!(is_valid_topic_name(text), topic.is_some() && !text.is_empty());

@@ -13,7 +13,7 @@ pub struct FieldCase {
     pub version: Version,
     /// The whole packet.
     pub bytes: Vec<u8>,
-    /// Whether it is a packet; if not, it is malformed (0x81).
+    /// Whether it is a packet; if not, it is malformed (0x81; 0x85 for a client identifier).
     pub valid: bool,
 }
 
@@ -56,8 +56,11 @@ pub const CODE_POINTS: &[(&str, &str, bool)] = &[
     ("bad after thirty good", "61*30 FF", false),
 ];
 
-/// Every text field of every packet; `@` is where its content goes.
-const TEXT_FIELDS: &[(&str, Version, &str)] = &[
+/// Of those, the control characters, which a name may not have and a text may (section 1.5.4).
+const CONTROLS: &[&str] = &["U+0001", "U+001F", "U+007F", "U+0080", "U+009F"];
+
+/// Every field that names something; `@` is where its content goes.
+const NAME_FIELDS: &[(&str, Version, &str)] = &[
     ("CONNECT client identifier, 3.1", Version::V31, r#"10 { "MQIsdp" 03 02 003C [@] }"#),
     ("CONNECT client identifier, 3.1.1", Version::V311, r#"10 { "MQTT" 04 02 003C [@] }"#),
     ("CONNECT client identifier", Version::V5, r#"10 { "MQTT" 05 02 003C {} [@] }"#),
@@ -66,35 +69,39 @@ const TEXT_FIELDS: &[(&str, Version, &str)] = &[
     ("CONNECT user name", Version::V5, r#"10 { "MQTT" 05 82 003C {} "a" [@] }"#),
     ("CONNECT will topic, 3.1.1", Version::V311, r#"10 { "MQTT" 04 06 003C "a" [@] "gone" }"#),
     ("CONNECT will topic", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" {} [@] "gone" }"#),
+    ("PUBLISH topic, 3.1", Version::V31, "30 { [@] 'payload' }"),
+    ("PUBLISH topic, 3.1.1", Version::V311, "32 { [@] 0001 'payload' }"),
+    ("PUBLISH topic", Version::V5, "34 { [@] 0001 {} 'payload' }"),
+    ("SUBSCRIBE filter, 3.1", Version::V31, "82 { 0001 [@] 00 }"),
+    ("SUBSCRIBE second filter, 3.1.1", Version::V311, r#"82 { 0001 "a" 00 [@] 00 }"#),
+    ("SUBSCRIBE filter", Version::V5, "82 { 0001 {} [@] 00 }"),
+    ("UNSUBSCRIBE filter, 3.1.1", Version::V311, "A2 { 0001 [@] }"),
+    ("UNSUBSCRIBE second filter", Version::V5, r#"A2 { 0001 {} "a" [@] }"#),
+    ("will response topic", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 08 [@] } "w" "gone" }"#),
+    ("PUBLISH response topic", Version::V5, r#"30 { "a" { 08 [@] } }"#),
+];
+
+/// Every other text field of every packet.
+const TEXT_FIELDS: &[(&str, Version, &str)] = &[
     ("CONNECT authentication method", Version::V5, r#"10 { "MQTT" 05 02 003C { 15 [@] } "a" }"#),
     ("CONNECT user property name", Version::V5, r#"10 { "MQTT" 05 02 003C { 26 [@] "v" } "a" }"#),
     ("CONNECT user property value", Version::V5, r#"10 { "MQTT" 05 02 003C { 26 "k" [@] } "a" }"#),
     ("will content type", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 03 [@] } "w" "gone" }"#),
-    ("will response topic", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 08 [@] } "w" "gone" }"#),
     ("will user property", Version::V5, r#"10 { "MQTT" 05 06 003C {} "a" { 26 [@] "v" } "w" "gone" }"#),
     ("CONNACK assigned client identifier", Version::V5, "20 { 00 00 { 12 [@] } }"),
     ("CONNACK reason string", Version::V5, "20 { 00 00 { 1F [@] } }"),
     ("CONNACK response information", Version::V5, "20 { 00 00 { 1A [@] } }"),
     ("CONNACK server reference", Version::V5, "20 { 00 00 { 1C [@] } }"),
     ("CONNACK authentication method", Version::V5, "20 { 00 00 { 15 [@] } }"),
-    ("PUBLISH topic, 3.1", Version::V31, "30 { [@] 'payload' }"),
-    ("PUBLISH topic, 3.1.1", Version::V311, "32 { [@] 0001 'payload' }"),
-    ("PUBLISH topic", Version::V5, "34 { [@] 0001 {} 'payload' }"),
     ("PUBLISH content type", Version::V5, r#"30 { "a" { 03 [@] } }"#),
-    ("PUBLISH response topic", Version::V5, r#"30 { "a" { 08 [@] } }"#),
     ("PUBLISH user property name", Version::V5, r#"30 { "a" { 26 [@] "v" } }"#),
     ("PUBLISH user property value", Version::V5, r#"30 { "a" { 26 "k" [@] } }"#),
     ("PUBACK reason string", Version::V5, "40 { 0001 00 { 1F [@] } }"),
     ("PUBREC reason string", Version::V5, "50 { 0001 00 { 1F [@] } }"),
     ("PUBREL reason string", Version::V5, "62 { 0001 00 { 1F [@] } }"),
     ("PUBCOMP user property", Version::V5, r#"70 { 0001 00 { 26 "k" [@] } }"#),
-    ("SUBSCRIBE filter, 3.1", Version::V31, "82 { 0001 [@] 00 }"),
-    ("SUBSCRIBE second filter, 3.1.1", Version::V311, r#"82 { 0001 "a" 00 [@] 00 }"#),
-    ("SUBSCRIBE filter", Version::V5, "82 { 0001 {} [@] 00 }"),
     ("SUBSCRIBE user property", Version::V5, r#"82 { 0001 { 26 [@] "v" } "a" 00 }"#),
     ("SUBACK reason string", Version::V5, "90 { 0001 { 1F [@] } 00 }"),
-    ("UNSUBSCRIBE filter, 3.1.1", Version::V311, "A2 { 0001 [@] }"),
-    ("UNSUBSCRIBE second filter", Version::V5, r#"A2 { 0001 {} "a" [@] }"#),
     ("UNSUBSCRIBE user property", Version::V5, r#"A2 { 0001 { 26 "k" [@] } "a" }"#),
     ("UNSUBACK reason string", Version::V5, "B0 { 0001 { 1F [@] } 00 }"),
     ("DISCONNECT reason string", Version::V5, "E0 { 00 { 1F [@] } }"),
@@ -152,7 +159,13 @@ pub fn string_cases() -> Vec<FieldCase> {
         bytes: wire(&template.replace('@', bytes)),
         valid,
     };
-    TEXT_FIELDS.iter().flat_map(|&field| CODE_POINTS.iter().map(move |&value| case(field, value))).collect()
+    let texts = TEXT_FIELDS.iter().flat_map(|&field| CODE_POINTS.iter().map(move |&value| (field, value)));
+    let names = NAME_FIELDS.iter().flat_map(|&field| {
+        CODE_POINTS
+            .iter()
+            .map(move |&(value, bytes, valid)| (field, (value, bytes, valid && !CONTROLS.contains(&value))))
+    });
+    names.chain(texts).map(|(field, value)| case(field, value)).collect()
 }
 
 /// Overlong integers in every place where a variable byte integer stands: all malformed.

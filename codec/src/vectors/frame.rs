@@ -1,12 +1,19 @@
 //! Vectors of the fixed header.
 
-use super::{ALL, MALFORMED, SINCE_V311, V3, V5, V31, Vector, bad, ok, ok_as};
+use super::{ALL, MALFORMED, PROTOCOL, SINCE_V311, V3, V5, V31, Vector, bad, ok, ok_as, unanswered};
 
 pub(super) const TABLE: &[Vector] = &[
-    bad(ALL, MALFORMED, "type 0", "2.1.2", "00 {}"),
-    bad(ALL, MALFORMED, "type 0 with flags", "2.1.2", "0F {}"),
+    bad(ALL, PROTOCOL, "type 0", "2.1.2", "00 {}"),
+    bad(ALL, PROTOCOL, "type 0 with flags", "2.1.2", "0F {}"),
+    ok_as(
+        V31,
+        "CONNECT with flags in 3.1",
+        "3.1: 3.1",
+        r#"1F { "MQIsdp" 03 02 003C "a" }"#,
+        r#"10 { "MQIsdp" 03 02 003C "a" }"#,
+    ),
     bad(
-        ALL,
+        SINCE_V311,
         MALFORMED,
         "CONNECT with flags",
         "MQTT-2.1.3-1; 3.1.1: MQTT-2.2.2-2",
@@ -71,8 +78,8 @@ pub(super) const TABLE: &[Vector] = &[
         "MQTT-3.10.1-1; 3.1.1: MQTT-3.10.1-1",
         r#"AA { 0001 "a" }"#,
     ),
-    bad(ALL, MALFORMED, "length of five bytes", "2.1.4", "30 80 80 80 80 01"),
-    bad(ALL, MALFORMED, "length of four bytes that goes on", "2.1.4", "C0 FF FF FF FF"),
+    unanswered(ALL, "length of five bytes", "2.1.4", "30 80 80 80 80 01"),
+    unanswered(ALL, "length of four bytes that goes on", "2.1.4", "C0 FF FF FF FF"),
     // 3.x does not ask for the shortest form.
     ok_as(V3, "length in two bytes for one", "3.1.1: 2.2.3", "C0 80 00", "C0 00"),
     ok_as(V3, "length in four bytes for one", "3.1.1: 2.2.3", "40 82 80 80 00 0001", "40 02 0001"),

@@ -106,13 +106,13 @@ impl Source<'_> {
     }
 
     fn connect<'a>(&mut self, lists: Lists<'a>) -> Connect<'a> {
-        let username = self.flag().then(|| self.text());
+        let username = self.flag().then(|| self.name());
         let may_have_password = username.is_some() || self.version == Version::V5;
         Connect {
             version: self.version,
             clean_start: self.flag(),
             keep_alive: self.two(),
-            client_id: self.text(),
+            client_id: self.name(),
             will: self.flag().then(|| Will {
                 qos: self.qos(),
                 retain: self.flag(),
@@ -289,6 +289,11 @@ impl Source<'_> {
             0xF0.. => LONG.get(..usize::from(self.byte())).unwrap_or(""),
             _ => self.pick(TEXTS),
         }
+    }
+
+    /// A text without control characters.
+    fn name(&mut self) -> &'static str {
+        Some(self.text()).filter(|text| !text.contains('\u{1}')).unwrap_or("\u{FEFF}")
     }
 
     fn binary(&mut self) -> &'static [u8] {

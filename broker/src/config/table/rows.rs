@@ -346,7 +346,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "max_payload_size",
         kind: size(0, 268_435_455),
         preset: Preset::Value("268435455"),
-        text: "Longest payload of a publish; a client that sends a longer one is closed (5.0: 0x95). \
+        text: "Longest payload of a publish or a will; a client that sends a longer one is closed (5.0: 0x95). \
                The default leaves it to max_packet_size.",
         field: Field::Draft(|d| Slot::U32(&mut d.config.limits.max_payload_size)),
     },
