@@ -223,9 +223,7 @@ const KEPT: &[Case] = &[
         b < 50 { 0005 }
         b > 62 { 0005 }
         b < 70 { 0005 }
-        a quiet
-        b > 62 { 0005 }
-        b < 70 { 0005 92 }"#,
+        a quiet"#,
     ),
     (
         "v5_3_1_4_3_the_session_goes_to_who_takes_over",
