@@ -16,8 +16,8 @@ const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 /// Seconds that sessions are kept at most.
 pub const EXPIRY_S: u32 = 7_200;
 
-/// How much later than its time the broker may notice that a client is silent: it may have been busy.
-const LATE_MS: u64 = 1_000;
+/// How much later than its time the broker may notice that a client is silent: it may have waited for its log.
+const LATE_MS: u64 = 1_500;
 
 /// One client id. Its client may open a connection while an older one is still there, and looks no more at that one.
 pub struct Actor {

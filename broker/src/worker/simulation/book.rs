@@ -211,7 +211,7 @@ impl Book {
     /// The client has begun to end a connection.
     pub fn ends(&mut self, at: usize) {
         let mut now = (self.tick(), self.now_ms);
-        self.spoke(at);
+        self.was_silent(at);
         let link = &mut self.links[at];
         if link.may_be_given_up() {
             now = link.born;
@@ -234,14 +234,18 @@ impl Book {
 
     /// The network has taken something from a client.
     pub fn spoke(&mut self, at: usize) {
+        self.was_silent(at);
+        self.links[at].spoke_ms = self.now_ms;
+    }
+
+    fn was_silent(&mut self, at: usize) {
         let link = &mut self.links[at];
         link.silence_ms = link.silence_ms.max(self.now_ms - link.spoke_ms);
-        link.spoke_ms = self.now_ms;
     }
 
     /// The broker has closed a connection: only if its client was silent, perhaps some time ago: last words are slow.
     pub fn closed_in_time(&mut self, at: usize) -> Result<(), String> {
-        self.spoke(at);
+        self.was_silent(at);
         let link = &self.links[at];
         if link.may_be_given_up() || link.ends_from.is_some() || link.opened.is_none() {
             return Ok(());
