@@ -181,6 +181,16 @@ impl Network {
         !self.state().wires.contains_key(&number)
     }
 
+    /// Whether the broker has closed a connection.
+    pub fn is_closed(&self, number: u32) -> bool {
+        self.state().wires.get(&number).is_none_or(|wire| wire.broker_finished || wire.reset)
+    }
+
+    /// Whether the broker could not write all that it had.
+    pub fn is_full(&self, number: u32) -> bool {
+        self.state().wires.get(&number).is_some_and(|wire| wire.blocked)
+    }
+
     /// What this core has not been told yet.
     pub fn events(&self, core: usize) -> Vec<(Token, Event)> {
         std::mem::take(&mut self.state().events[core]).into_iter().collect()

@@ -188,8 +188,9 @@ impl Core {
                     next = connection.blocked_ms + write_timeout;
                 }
                 if connection.silence_ms_max > 0 {
-                    // While it is us that a client waits for, its silence proves nothing.
-                    let unheard = connection.held && !its_turn || connection.is_choked(output_max);
+                    // While it is us that a client waits for, its silence proves nothing, nor does what is unread yet.
+                    let unheard =
+                        connection.held && !its_turn || connection.is_choked(output_max) || connection.ready;
                     let since = if unheard { now } else { connection.read_ms };
                     let deadline = since + u64::from(connection.silence_ms_max);
                     if deadline <= now {

@@ -46,12 +46,22 @@ impl Core {
             }
             Ok(false) => {
                 crate::seam::mark(crate::seam::Branch::ShortWrite);
-                self.counters.bytes_sent += (before - output.len()) as u64;
+                let left = output.len();
+                self.counters.bytes_sent += (before - left) as u64;
                 // An event comes when there is space again. The time-out counts from the last progress.
-                if connection.blocked_ms == u64::MAX || output.len() < before {
+                if connection.blocked_ms == u64::MAX || left < before {
                     connection.blocked_ms = now;
                     let timeout = self.shared.limits.write_timeout.as_millis() as u64;
                     self.arm(index, now + timeout);
+                }
+                // It has not been read while it was choked.
+                let output_max = self.shared.limits.max_output_bytes;
+                if let Some(connection) = self.connections.at(index)
+                    && connection.unread
+                    && !connection.held
+                    && !connection.is_choked(output_max)
+                {
+                    self.read_later(index);
                 }
             }
             Err(_) => match connection.phase {

@@ -16,6 +16,9 @@ const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 /// Seconds that sessions are kept at most.
 pub const EXPIRY_S: u32 = 7_200;
 
+/// How much later than its time the broker may notice that a client is silent: it may have waited for its log.
+const LATE_MS: u64 = 1_500;
+
 /// One client id. Its client may open a connection while an older one is still there, and looks no more at that one.
 pub struct Actor {
     client: usize,
@@ -64,7 +67,7 @@ impl Actor {
                 }
             }
             41..=55 => self.answer(1 + world.below(8) as usize, book),
-            56..=74 => self.send(world),
+            56..=74 => self.send(world, book),
             _ if self.stalled => {}
             _ => self.read(world, book)?,
         }
@@ -74,6 +77,7 @@ impl Actor {
     /// The end of the play: answers everything, sends everything, starts nothing. Returns whether it did anything.
     pub fn finish(&mut self, world: &World, book: &mut Book) -> Result<bool, String> {
         self.stalled = false;
+        self.keep_alive(world, book)?;
         let before = world.hash();
         self.lay_ghosts(world);
         if self.open.is_none() {
@@ -83,8 +87,36 @@ impl Actor {
         self.read(world, book)?;
         self.answer(usize::MAX, book);
         let had = self.open.as_ref().is_some_and(|open| !open.out.is_empty());
-        self.send(world);
+        self.send(world, book);
         Ok(had || world.hash() != before)
+    }
+
+    /// Shows that it is there, if it has to, and takes the answer.
+    pub fn keep_alive(&mut self, world: &World, book: &mut Book) -> Result<(), String> {
+        let has_to = |open: &&mut Open| book.links[open.link].keep_alive > 0;
+        if self.usable().filter(has_to).is_some() {
+            self.ping(book);
+            self.send(world, book);
+            world.settle();
+            self.read(world, book)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the broker has closed the connection of a client that has been silent since then.
+    pub fn is_given_up(&self, since_ms: u64, world: &World, book: &Book) -> Result<(), String> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let link = &book.links[open.link];
+        let silence_ms = world.now_ms() - since_ms;
+        if link.keep_alive == 0
+            || link.opened.is_none()
+            || silence_ms < u64::from(link.keep_alive) * 1_500 + LATE_MS
+            || world.network().is_closed(open.number)
+            || world.network().is_full(open.number)
+        {
+            return Ok(());
+        }
+        Err(format!("link {}: silent for {silence_ms} ms and not closed", open.link))
     }
 
     /// Ends without a word.
@@ -181,10 +213,12 @@ impl Actor {
             let properties = will_properties.as_properties();
             will = Some(Will { topic, payload: payload.as_bytes(), qos, retain, properties });
         }
+        let keep_alive = if world.one_in(3) { 1 + world.below(3) as u16 } else { 0 };
+        book.links[link].keep_alive = keep_alive;
         let connect = Connect {
             version,
             clean_start: clean,
-            keep_alive: 0,
+            keep_alive,
             client_id: &name(self.client),
             will,
             username: None,
@@ -194,7 +228,7 @@ impl Actor {
         open.push(&Packet::Connect(connect));
         self.open = Some(open);
         self.stalled = false;
-        self.send(world);
+        self.send(world, book);
     }
 
     /// Unsubscribes from what it does not know whether it is subscribed to.
@@ -228,12 +262,16 @@ impl Actor {
         self.open.as_mut().filter(|open| !open.leaving)
     }
 
-    fn send(&mut self, world: &World) {
+    fn send(&mut self, world: &World, book: &mut Book) {
         let Some(open) = &mut self.open else { return };
         let bytes = open.out.make_contiguous();
         if !bytes.is_empty() {
+            let closed = world.network().is_closed(open.number);
             let sent = world.network().send(open.number, bytes);
             open.out.drain(..sent);
+            if sent > 0 && !closed {
+                book.spoke(open.link);
+            }
             world.note("send", open.number.into(), sent as u64);
         }
     }
@@ -259,6 +297,7 @@ impl Actor {
         {
             // Perhaps in the middle of a packet: a client that is slow loses the last words of a closing connection.
             world.note("closed", open.number.into(), 0);
+            book.closed_in_time(open.link)?;
             let link = &mut book.links[open.link];
             // Otherwise something was left unread, and the end came as a reset.
             if link.goodbye == Goodbye::Said && open.out.is_empty() && line == Line::Finished {

@@ -54,9 +54,14 @@ pub enum Goodbye {
 #[derive(Debug)]
 pub struct Link {
     pub client: usize,
-    /// When its CONNECT was sent, milliseconds.
-    pub sent_ms: u64,
+    /// When its CONNECT was sent, stamp and milliseconds.
+    pub born: (u64, u64),
     pub clean: bool,
+    /// Seconds; 0 for none.
+    pub keep_alive: u16,
+    /// When the network last took something from the client, and the longest time without that.
+    pub spoke_ms: u64,
+    pub silence_ms: u64,
     /// Seconds that its session outlives it.
     pub expiry_s: u32,
     /// CONNACK seen, at this stamp.
@@ -80,6 +85,13 @@ pub struct Link {
     pub unsettled: BTreeMap<u16, usize>,
     /// Those whose PUBACK was said as this packet.
     pub settling: VecDeque<(u64, usize)>,
+}
+
+impl Link {
+    /// Whether the broker may have closed it because its client was silent.
+    pub fn may_be_given_up(&self) -> bool {
+        self.keep_alive > 0 && self.silence_ms >= u64::from(self.keep_alive) * 1_500
+    }
 }
 
 /// One published message; its number is its position.
@@ -135,10 +147,14 @@ impl Book {
     /// A CONNECT is sent at this time.
     pub fn link(&mut self, client: usize, clean: bool, expiry_s: u32) -> usize {
         let at = self.links.len();
+        let born = (self.tick(), self.now_ms);
         self.links.push(Link {
             client,
-            sent_ms: self.now_ms,
+            born,
             clean,
+            keep_alive: 0,
+            spoke_ms: self.now_ms,
+            silence_ms: 0,
             expiry_s,
             opened: None,
             resumed: false,
@@ -194,8 +210,13 @@ impl Book {
 
     /// The client has begun to end a connection.
     pub fn ends(&mut self, at: usize) {
-        let now = (self.tick(), self.now_ms);
-        self.links[at].ends_from.get_or_insert(now);
+        let mut now = (self.tick(), self.now_ms);
+        self.was_silent(at);
+        let link = &mut self.links[at];
+        if link.may_be_given_up() {
+            now = link.born;
+        }
+        link.ends_from.get_or_insert(now);
     }
 
     /// PINGRESP: everything that was said before that PINGREQ has been taken.
@@ -209,6 +230,27 @@ impl Book {
             self.copies[copy].settled = true;
         }
         Ok(())
+    }
+
+    /// The network has taken something from a client.
+    pub fn spoke(&mut self, at: usize) {
+        self.was_silent(at);
+        self.links[at].spoke_ms = self.now_ms;
+    }
+
+    fn was_silent(&mut self, at: usize) {
+        let link = &mut self.links[at];
+        link.silence_ms = link.silence_ms.max(self.now_ms - link.spoke_ms);
+    }
+
+    /// The broker has closed a connection: only if its client was silent, perhaps some time ago: last words are slow.
+    pub fn closed_in_time(&mut self, at: usize) -> Result<(), String> {
+        self.was_silent(at);
+        let link = &self.links[at];
+        if link.may_be_given_up() || link.ends_from.is_some() || link.opened.is_none() {
+            return Ok(());
+        }
+        Err(format!("link {at}: closed at {} for nothing, {link:?}", self.now_ms))
     }
 
     /// A connection has ended, or its client turns away from it.
@@ -226,7 +268,7 @@ impl Book {
         party.unclean |= !known && !same;
         party.kept = match party.kept {
             _ if known && !kept => Kept::No,
-            _ if known => Kept::For(link.sent_ms, link.expiry_s),
+            _ if known => Kept::For(link.born.1, link.expiry_s),
             Kept::No if !kept => Kept::No,
             Kept::For(since_ms, before) if kept && !link.clean => {
                 Kept::For(since_ms, before.min(link.expiry_s))

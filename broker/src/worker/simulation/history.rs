@@ -100,7 +100,7 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
             world.fs.fail_at(world.fs.operations() + world.below(10), Fault::Io);
         }
         if world.one_in(200) {
-            pause(world, book)?;
+            pause(world, book, &mut actors)?;
         }
         if step == crash_at {
             let (disk, _) = world.fs.restart(step);
@@ -133,16 +133,30 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     book.check_recorded(&fates, &found)
 }
 
-/// Some time in which no client does anything.
-fn pause(world: &World, book: &mut Book) -> Result<(), String> {
+/// Some time in which no client does anything but show that it is there, and not all do that.
+fn pause(world: &World, book: &mut Book, actors: &mut [Actor]) -> Result<(), String> {
+    // A log that cannot write tries again every second, and whoever waits for it is not silent.
+    world.fs.heal();
     let from_ms = world.now_ms();
+    let silent = world.below(1 << CLIENTS);
+    let is_silent = |client: usize| silent & 1 << client != 0;
     for _ in 0..10 + world.below(40) {
         if !world.settle() {
             return Err("cores or log do not come to rest".into());
         }
         world.pass(100);
+        book.now_ms = world.now_ms();
+        for (client, actor) in actors.iter_mut().enumerate() {
+            if !is_silent(client) {
+                actor.keep_alive(world, book)?;
+            }
+        }
     }
     book.pauses.push((from_ms, world.now_ms()));
+    world.settle();
+    for (_, actor) in actors.iter().enumerate().filter(|(client, _)| is_silent(*client)) {
+        actor.is_given_up(from_ms, world, book)?;
+    }
     Ok(())
 }
 

@@ -26,13 +26,16 @@ impl Book {
         if !link.over {
             return Fate::Unsent;
         }
-        let Some(opened) = link.opened else { return Fate::Unknown };
+        if link.opened.is_none() {
+            return Fate::Unknown;
+        }
         match link.goodbye {
             Goodbye::No => {}
+            Goodbye::Heard if link.may_be_given_up() => return Fate::Unknown,
             Goodbye::Said => return Fate::Unknown,
             Goodbye::Heard => return Fate::Unsent, // [MQTT-3.14.4-3]
         }
-        let (since, ends_ms) = link.ends_from.unwrap_or((opened, link.opened_ms));
+        let (since, ends_ms) = link.ends_from.unwrap_or(link.born);
         if delay_s == 0 || link.expiry_s == 0 {
             return Fate::Published(since);
         }
@@ -51,7 +54,7 @@ impl Book {
         }
         let in_time = |(from, to): &(u64, u64)| {
             // Until it is reset, a broker that waits for its client may not have read its end.
-            link.over_ms <= *from && *to <= next.sent_ms && to - from >= delay_ms + LATE_MS
+            link.over_ms <= *from && *to <= next.born.1 && to - from >= delay_ms + LATE_MS
         };
         if self.pauses.iter().any(in_time) { Fate::Published(since) } else { Fate::Unknown }
     }
@@ -86,12 +89,12 @@ impl Book {
         }
         let link = &self.links[message.link];
         let Some((_, delay_s)) = link.will else { return Ok(()) };
-        let (_, ends_ms) = link.ends_from.unwrap_or((0, link.opened_ms));
+        let (_, ends_ms) = link.ends_from.unwrap_or(link.born);
         let due_ms = ends_ms + u64::from(delay_s.min(link.expiry_s)) * 1_000;
         // Or with the end of its session, which a later CONNECT asked for.
         let cleaned_ms =
             self.links[message.link + 1..].iter().filter(|next| next.client == link.client && next.clean);
-        let cleaned_ms = cleaned_ms.map(|next| next.sent_ms).min().unwrap_or(u64::MAX);
+        let cleaned_ms = cleaned_ms.map(|next| next.born.1).min().unwrap_or(u64::MAX);
         let early = |copy: &&&Copy| copy.came_ms < due_ms.min(cleaned_ms);
         match copies.iter().find(early).filter(|_| link.opened.is_some()) {
             Some(copy) => Err(format!("came at {} and was due at {due_ms}", copy.came_ms)),
