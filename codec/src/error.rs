@@ -10,9 +10,6 @@ use crate::ReasonCode;
 pub enum Guilt {
     /// The bytes are not a packet (section 1.2, Malformed Packet).
     Malformed,
-    /// Malformed so that an answer is of no use: the length in the fixed header is not one, so nothing behind it can be
-    /// read; nobody can tell who connects; or the client has gone with its last packet. Closed without a word.
-    Unanswered,
     /// The bytes parse but say something this packet may not say (section 1.2, Protocol Error).
     ProtocolError,
     /// The packet is longer than MQTT (or the caller's limit) allows.
@@ -39,12 +36,6 @@ impl Error {
     #[must_use]
     pub const fn malformed(what: &'static str) -> Self {
         Self { guilt: Guilt::Malformed, reason: ReasonCode::MalformedPacket, what }
-    }
-
-    /// A Malformed Packet that is not answered.
-    #[must_use]
-    pub const fn unanswered(what: &'static str) -> Self {
-        Self { guilt: Guilt::Unanswered, reason: ReasonCode::MalformedPacket, what }
     }
 
     /// A Malformed Packet for which the specification has a more exact reason code than 0x81.
@@ -87,7 +78,7 @@ impl Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let guilt = match self.guilt {
-            Guilt::Malformed | Guilt::Unanswered => "malformed packet",
+            Guilt::Malformed => "malformed packet",
             Guilt::ProtocolError => "protocol error",
             Guilt::TooLarge => "packet too large",
             Guilt::UnsupportedVersion => "unsupported protocol version",

@@ -153,7 +153,7 @@ impl FrameHeader {
 ///
 /// # Errors
 /// Protocol error: packet type 0, which is forbidden. Malformed: flags that no version has ([MQTT-2.1.3-1],
-/// [MQTT-3.3.1-4]); unanswered, a remaining length of more than four bytes (section 2.1.4). Each as soon as the byte
+/// [MQTT-3.3.1-4]); a remaining length of more than four bytes (section 2.1.4). Each as soon as the byte
 /// that shows it is there.
 #[inline]
 pub fn frame_header(bytes: &[u8]) -> Result<Option<FrameHeader>, Error> {
@@ -183,7 +183,7 @@ fn long_header(first: u8, rest: &[u8]) -> Result<Option<FrameHeader>, Error> {
         }
     }
     if rest.len() >= 4 {
-        return Err(Error::unanswered("remaining length of more than four bytes"));
+        return Err(Error::malformed("remaining length of more than four bytes"));
     }
     Ok(None)
 }

@@ -20,11 +20,10 @@ pub(crate) fn string(bytes: &[u8]) -> Result<&str, Error> {
 /// which no sender should put into a string and a receiver may refuse (section 1.5.4): in names they only serve to
 /// mislead those who read them. Texts, as those of user properties, may have them.
 pub(crate) fn name(bytes: &[u8]) -> Result<&str, Error> {
-    let name = string(bytes)?;
-    if any_byte(name.as_bytes(), is_suspicious) && name.chars().any(char::is_control) {
+    if any_byte(bytes, is_suspicious) && string(bytes)?.chars().any(char::is_control) {
         return Err(Error::malformed("control character in a name"));
     }
-    Ok(name)
+    std::str::from_utf8(bytes).map_err(|_| Error::malformed("name is not UTF-8"))
 }
 
 /// A string that can name a topic: no wildcards ([MQTT-3.3.2-2]), no control characters. May be empty, which only

@@ -49,8 +49,6 @@ pub enum Expect {
     PacketAs(&'static str),
     /// A refusal with this reason code.
     Refused(ReasonCode),
-    /// A refusal that a server makes without a word (`Guilt::Unanswered`).
-    Unanswered,
 }
 
 impl Vector {
@@ -73,7 +71,6 @@ impl Vector {
     pub const fn refused(&self) -> Option<ReasonCode> {
         match self.expect {
             Expect::Refused(reason) => Some(reason),
-            Expect::Unanswered => Some(MALFORMED),
             Expect::Packet | Expect::PacketAs(_) => None,
         }
     }
@@ -124,16 +121,6 @@ const fn ok_as(
     canonical: &'static str,
 ) -> Vector {
     Vector { name, statement, versions, wire, expect: Expect::PacketAs(canonical) }
-}
-
-/// An invalid packet to which a server says nothing.
-const fn unanswered(
-    versions: &'static [Version],
-    name: &'static str,
-    statement: &'static str,
-    wire: &'static str,
-) -> Vector {
-    Vector { name, statement, versions, wire, expect: Expect::Unanswered }
 }
 
 /// An invalid packet.

@@ -43,7 +43,7 @@ impl Cause {
             Cause::Illegal(error) => match (error.guilt, error.reason) {
                 (_, ReasonCode::NotAuthorized) => "not_authorized",
                 (_, ReasonCode::QuotaExceeded | ReasonCode::ReceiveMaximumExceeded) => "quota",
-                (Guilt::Malformed | Guilt::Unanswered, _) => "malformed",
+                (Guilt::Malformed, _) => "malformed",
                 _ => "protocol_error",
             },
         }
@@ -56,7 +56,6 @@ impl Cause {
             Cause::KeepAlive => Some(ReasonCode::KeepAliveTimeout),
             Cause::TakenOver => Some(ReasonCode::SessionTakenOver),
             Cause::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
-            Cause::Illegal(error) if error.guilt == Guilt::Unanswered => None,
             Cause::Illegal(error) => Some(error.reason),
         }
     }

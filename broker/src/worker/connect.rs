@@ -164,8 +164,7 @@ impl Core {
         let level = connect_level(body).unwrap_or_default();
         let version = if level >= Version::V5 as u8 { Version::V5 } else { Version::V311 };
         // 3.x has a code for a wrong level only [MQTT-3.1.2-2 of 3.1.1].
-        let answered = version == Version::V5 && error.guilt != Guilt::Unanswered;
-        if error.guilt == Guilt::UnsupportedVersion || answered {
+        if error.guilt == Guilt::UnsupportedVersion || version == Version::V5 {
             // What the client takes is not known if its CONNECT could not be read.
             return self.refuse(index, version, error.reason, Some(error.what), u32::MAX);
         }

@@ -5,8 +5,7 @@ use super::{Core, Next, SlotId};
 use crate::connection::Phase;
 use crate::worker::close::Cause;
 use millrace_codec::{
-    Error, FrameHeader, Guilt, Packet, PacketType, QoS, ReasonCode, Version, decode, encode_pingresp,
-    frame_header,
+    Error, FrameHeader, Packet, PacketType, QoS, ReasonCode, Version, decode, encode_pingresp, frame_header,
 };
 use mio::Token;
 use std::io::{ErrorKind, Read};
@@ -389,7 +388,6 @@ const NO_METHOD: Error = Error::protocol("AUTH without an authentication method"
 #[cold]
 fn first_of_all(packet: &[u8], error: Error) -> Error {
     match packet.first().copied().and_then(PacketType::from_first) {
-        _ if error.guilt == Guilt::Unanswered => error,
         Some(PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck) => FROM_A_SERVER,
         // Enhanced authentication begins with a method in CONNECT, and there are none (section 4.12). Flags are worse
         // [MQTT-3.15.1-1].

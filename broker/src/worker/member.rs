@@ -192,6 +192,8 @@ impl Core {
         let number = to.member.number;
         let options = self.membership(SlotId { index, generation }, number).map(|one| {
             one.taken = one.taken.wrapping_add(1);
+            // It may come in the turn before the word that it has joined.
+            one.group.get_or_insert(to.group);
             one.options
         });
         self.note_load(index);

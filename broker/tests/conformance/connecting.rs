@@ -153,7 +153,7 @@ const REFUSED: &[Case] = &[
         "v5_3_1_2_16_user_name_without_its_flag",
         "a > 10 { \"MQTT\" 05 02 003C {} \"%a\" \"user\" }\n a < 20 { 0081 {} }\n a closed",
     ),
-    ("v5_3_1_2_17_no_user_name", "a > 10 { \"MQTT\" 05 82 003C {} \"%a\" }\n a closed"),
+    ("v5_3_1_2_17_no_user_name", "a > 10 { \"MQTT\" 05 82 003C {} \"%a\" }\n a < 20 { 0081 {} }\n a closed"),
     // What it takes is said too late for an answer that would be larger [MQTT-3.1.2-24].
     (
         "v5_3_1_2_24_takes_two_bytes",
@@ -167,7 +167,10 @@ const REFUSED: &[Case] = &[
     ("v31_3_1_flags_that_are_not_used", "a > 1F { \"MQIsdp\" 03 02 003C \"%a\" }\n a < 20 { 0000 }"),
     ("v5_2_1_2_type_0", "a connect 5\n a > 0A C0\n a refused 82"),
     ("v5_3_14_2_2_server_reference_of_a_client", "a connect 5\n a > E0 { 00 { 1C \"x\" } }\n a closed"),
-    ("v5_3_1_2_19_no_password", "a > 10 { \"MQTT\" 05 C2 003C {} \"%a\" \"user\" }\n a closed"),
+    (
+        "v5_3_1_2_19_no_password",
+        "a > 10 { \"MQTT\" 05 C2 003C {} \"%a\" \"user\" }\n a < 20 { 0081 {} }\n a closed",
+    ),
     (
         "v311_3_1_2_20_password_without_its_flag",
         "a > 10 { \"MQTT\" 04 82 003C \"%a\" \"user\" \"word\" }\n a closed",
@@ -213,6 +216,7 @@ const REFUSED: &[Case] = &[
         "v5_3_1_3_12_user_name_that_is_no_text",
         r#"-5 3.1.3-12
         a > 10 { "MQTT" 05 82 003C {} "%a" [75 FF] }
+        a < 20 { 0081 {} }
         a closed"#,
     ),
     ("v311_3_1_3_11_user_name_that_is_no_text", "a > 10 { \"MQTT\" 04 82 003C \"%a\" [75 FF] }\n a closed"),
@@ -340,7 +344,7 @@ const BESIDE_OTHERS: &[Case] = &[
         a < E0 { 8E }
         a closed",
     ),
-    ("v5_3_14_2_1_reason_of_connack", "-5 3.14.2-1 4.13.1-1\n a connect 5\n a > E0 { 86 }\n a closed"),
+    ("v5_3_14_2_1_reason_of_connack", "-5 3.14.2-1 4.13.1-1\n a connect 5\n a > E0 { 86 }\n a refused 82"),
     ("v311_4_8_0_1_violation", "-311 4.8.0-1 4.8.0-2\n a connect 311\n a > D0 00\n a closed"),
     ("v311_3_14_1_1_reserved_flags", "a connect 311\n a > E1 00\n a closed"),
     ("v31_3_13_pingresp_from_a_client", "-31 3.13 3.12 2.1\n a connect 31\n a > D0 00\n a closed"),

@@ -91,7 +91,7 @@ const TEXTS: &[Case] = &[
     ),
     (
         "any_length_of_five_bytes",
-        "-5 4.13.1-1\n -311 2.2.3\n -31 2.1/length\n a connect V\n a > 30 FFFFFFFF01\n a closed",
+        "-5 4.13.1-1\n -311 2.2.3\n -31 2.1/length\n a connect V\n a > 30 FFFFFFFF01\n a refused 81",
     ),
 ];
 

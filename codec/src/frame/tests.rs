@@ -31,7 +31,7 @@ fn headers() {
 #[test]
 fn t02_a_fifth_byte_of_length_is_not_waited_for() {
     let error = frame_header(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF]).expect_err("four with continuation");
-    assert_eq!(error.guilt, Guilt::Unanswered);
+    assert_eq!(error.guilt, Guilt::Malformed);
     assert!(frame_header(&[0x30, 0x80, 0x80, 0x80, 0x80, 0x01]).is_err());
 }
 

@@ -73,7 +73,12 @@ impl<'a> Connect<'a> {
             0 => None,
             _ => Some(Will::decode(version, flags, &mut reader)?),
         };
-        let (username, password) = credentials(version, flags, &mut reader)?;
+        // 3.1 allows a flag without its field: "the Remaining Length field from the fixed header takes
+        // precedence" (3.1, section 3.1).
+        let there =
+            |flag, reader: &Reader<'_>| flags & flag != 0 && !(version == Version::V31 && reader.is_empty());
+        let username = there(USERNAME, &reader).then(|| utf8::name(reader.binary()?)).transpose()?;
+        let password = there(PASSWORD, &reader).then(|| reader.binary()).transpose()?;
         reader.finish()?;
         Ok(Self {
             version,
@@ -136,23 +141,6 @@ fn protocol(reader: &mut Reader<'_>) -> Result<Version, Error> {
         (b"MQTT", 5) => Ok(Version::V5),
         _ => Err(Error::unsupported_version("protocol level")),
     }
-}
-
-/// User name and password. Who cannot say who it is is not told what it said wrongly.
-fn credentials<'a>(
-    version: Version,
-    flags: u8,
-    reader: &mut Reader<'a>,
-) -> Result<(Option<&'a str>, Option<&'a [u8]>), Error> {
-    let mut field = |flag| {
-        // 3.1 allows a flag without its field: "the Remaining Length field from the fixed header takes
-        // precedence" (3.1, section 3.1).
-        let there = flags & flag != 0 && !(version == Version::V31 && reader.is_empty());
-        there.then(|| reader.binary()).transpose()
-    };
-    let username = field(USERNAME).and_then(|field| field.map(utf8::name).transpose());
-    let read = username.and_then(|username| Ok((username, field(PASSWORD)?)));
-    read.map_err(|error| Error::unanswered(error.what))
 }
 
 /// Flags that contradict each other (section 3.1.2.3 and following).

@@ -24,9 +24,7 @@ impl<'a> Disconnect<'a> {
         let mut reader = Reader::new(body);
         let mut disconnect = Self::new(ReasonCode::Success);
         if version == Version::V5 && !reader.is_empty() {
-            // [MQTT-3.14.2-1]. Its sender is about to close and listens to nothing.
-            disconnect.reason = super::reason(PacketType::Disconnect, reader.u8()?)
-                .map_err(|error| Error::unanswered(error.what))?;
+            disconnect.reason = super::reason(PacketType::Disconnect, reader.u8()?)?;
             // Below a remaining length of 2 there is no property length (section 3.14.2.2.1).
             if !reader.is_empty() {
                 let place = PropertyPlace::In(PacketType::Disconnect);

@@ -1,10 +1,10 @@
 //! PINGREQ and PINGRESP (sections 3.12 and 3.13): a fixed header and nothing else.
 
+use crate::read::Reader;
 use crate::{Error, PacketType};
 
 pub(super) fn decode(body: &[u8]) -> Result<(), Error> {
-    // The length is wrong, and with it perhaps where the next packet begins.
-    if body.is_empty() { Ok(()) } else { Err(Error::unanswered("PINGREQ or PINGRESP with a body")) }
+    Reader::new(body).finish()
 }
 
 pub(super) fn encode(packet_type: PacketType, out: &mut Vec<u8>) {

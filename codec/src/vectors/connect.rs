@@ -1,6 +1,6 @@
 //! Vectors of CONNECT.
 
-use super::{ALL, MALFORMED, PROTOCOL, V5, V31, V311, Vector, bad, ok, ok_as, unanswered};
+use super::{ALL, MALFORMED, PROTOCOL, V5, V31, V311, Vector, bad, ok, ok_as};
 use crate::ReasonCode::{TopicNameInvalid, UnsupportedProtocolVersion};
 
 pub(super) const TABLE: &[Vector] = &[
@@ -52,14 +52,16 @@ pub(super) const TABLE: &[Vector] = &[
         r#"10 { "MQIsdp" 03 C2 003C "a" "user" }"#,
         r#"10 { "MQIsdp" 03 82 003C "a" "user" }"#,
     ),
-    unanswered(
+    bad(
         V311,
+        MALFORMED,
         "user name flag without field",
         "3.1.1: MQTT-3.1.2-19",
         r#"10 { "MQTT" 04 82 003C "a" }"#,
     ),
-    unanswered(
+    bad(
         V311,
+        MALFORMED,
         "password flag without field",
         "3.1.1: MQTT-3.1.2-21",
         r#"10 { "MQTT" 04 C2 003C "a" "user" }"#,

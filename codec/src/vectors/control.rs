@@ -1,12 +1,12 @@
 //! Vectors of PINGREQ, PINGRESP, DISCONNECT and AUTH.
 
-use super::{ALL, MALFORMED, PROTOCOL, V3, V5, Vector, bad, ok, ok_as, unanswered};
+use super::{ALL, MALFORMED, PROTOCOL, V3, V5, Vector, bad, ok, ok_as};
 
 pub(super) const TABLE: &[Vector] = &[
     ok(ALL, "PINGREQ", "3.12", "C0 {}"),
     ok(ALL, "PINGRESP", "3.13", "D0 {}"),
-    unanswered(ALL, "PINGREQ with a body", "3.12", "C0 { 00 }"),
-    unanswered(ALL, "PINGRESP with a body", "3.13", "D0 { 00 }"),
+    bad(ALL, MALFORMED, "PINGREQ with a body", "3.12", "C0 { 00 }"),
+    bad(ALL, MALFORMED, "PINGRESP with a body", "3.13", "D0 { 00 }"),
     ok(ALL, "DISCONNECT", "3.14", "E0 {}"),
     bad(V3, MALFORMED, "DISCONNECT with a reason in 3.x", "3.1.1: 3.14", "E0 { 00 }"),
     ok(V5, "DISCONNECT with will", "3.14.2.1", "E0 { 04 }"),
@@ -21,8 +21,8 @@ pub(super) const TABLE: &[Vector] = &[
     ok_as(V5, "DISCONNECT with Normal", "3.14.2.1", "E0 { 00 }", "E0 {}"),
     ok_as(V5, "DISCONNECT with Normal and no properties", "3.14.2.2.1", "E0 { 00 {} }", "E0 {}"),
     ok_as(V5, "DISCONNECT with a reason and no properties", "3.14.2.2.1", "E0 { 8E {} }", "E0 { 8E }"),
-    unanswered(V5, "DISCONNECT with a reason of CONNACK", "MQTT-3.14.2-1", "E0 { 86 }"),
-    unanswered(V5, "DISCONNECT with a reason that is none", "MQTT-3.14.2-1", "E0 { 05 }"),
+    bad(V5, PROTOCOL, "DISCONNECT with a reason of CONNACK", "MQTT-3.14.2-1", "E0 { 86 }"),
+    bad(V5, PROTOCOL, "DISCONNECT with a reason that is none", "MQTT-3.14.2-1", "E0 { 05 }"),
     bad(V5, MALFORMED, "DISCONNECT with half the properties", "3.14.2.2", "E0 { 00 05 11 }"),
     bad(
         V5,

@@ -1,6 +1,6 @@
 //! Vectors of the fixed header.
 
-use super::{ALL, MALFORMED, PROTOCOL, SINCE_V311, V3, V5, V31, Vector, bad, ok, ok_as, unanswered};
+use super::{ALL, MALFORMED, PROTOCOL, SINCE_V311, V3, V5, V31, Vector, bad, ok, ok_as};
 
 pub(super) const TABLE: &[Vector] = &[
     bad(ALL, PROTOCOL, "type 0", "2.1.2", "00 {}"),
@@ -78,8 +78,8 @@ pub(super) const TABLE: &[Vector] = &[
         "MQTT-3.10.1-1; 3.1.1: MQTT-3.10.1-1",
         r#"AA { 0001 "a" }"#,
     ),
-    unanswered(ALL, "length of five bytes", "2.1.4", "30 80 80 80 80 01"),
-    unanswered(ALL, "length of four bytes that goes on", "2.1.4", "C0 FF FF FF FF"),
+    bad(ALL, MALFORMED, "length of five bytes", "2.1.4", "30 80 80 80 80 01"),
+    bad(ALL, MALFORMED, "length of four bytes that goes on", "2.1.4", "C0 FF FF FF FF"),
     // 3.x does not ask for the shortest form.
     ok_as(V3, "length in two bytes for one", "3.1.1: 2.2.3", "C0 80 00", "C0 00"),
     ok_as(V3, "length in four bytes for one", "3.1.1: 2.2.3", "40 82 80 80 00 0001", "40 02 0001"),
