@@ -193,6 +193,15 @@ impl Core {
         }
     }
 
+    /// Everything that this core keeps, for the simulation.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) fn all_retained(&self, mut each: impl FnMut(&Stored)) {
+        self.keeper.messages.walk(None, |stored| {
+            each(stored);
+            true
+        });
+    }
+
     /// What this core keeps of a topic.
     pub(super) fn retained_here(&self, topic: &str) -> Option<&Stored> {
         self.keeper.messages.get(topic).map(|stored| &**stored)

@@ -211,7 +211,7 @@ impl Book {
 
     /// Everybody who must have a message has it.
     fn check_complete(&self, message: &Message, copies: &[&Copy]) -> Result<(), String> {
-        let Some(since) = self.published_since(message) else { return Ok(()) };
+        let Some(since) = self.published_since(message).filter(|_| !message.clears) else { return Ok(()) };
         let mut names = Vec::new();
         let mut options = Vec::new();
         for (client, party) in self.parties.iter().enumerate() {

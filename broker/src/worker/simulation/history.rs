@@ -118,6 +118,15 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     let dropped = counters.dropped_queue_full + counters.dropped_slow + counters.dropped_too_large;
     book.check(dropped == 0)?;
     check_routes(world, book)?;
+    let kept = world.retained();
+    book.check_kept(&kept)?;
+    if world.shared().retained.count() != kept.len() {
+        return Err(format!(
+            "{} retained messages are counted, {} kept",
+            world.shared().retained.count(),
+            kept.len()
+        ));
+    }
     let fates = book.fates();
     for actor in &mut actors {
         actor.vanish(world, book);

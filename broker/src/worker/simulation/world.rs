@@ -289,6 +289,20 @@ impl World {
         Ok(())
     }
 
+    /// What is retained: topics with the numbers of their messages.
+    pub fn retained(&self) -> Vec<(String, u64)> {
+        let mut all = Vec::new();
+        for runner in &self.inner.runners {
+            runner.borrow().core.all_retained(|stored| {
+                let message = stored.message();
+                let text = String::from_utf8_lossy(message.payload);
+                let number = text.split(':').next().and_then(|number| number.parse().ok());
+                all.push((message.topic.to_owned(), number.unwrap_or(u64::MAX)));
+            });
+        }
+        all
+    }
+
     /// Connections, sessions and filters of each core, and whether it keeps a group.
     pub fn held(&self) -> Vec<[usize; 4]> {
         let held = |core: &Core| {
