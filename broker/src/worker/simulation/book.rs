@@ -104,6 +104,8 @@ pub struct Message {
     pub acknowledged: bool,
     /// It is the will of its connection, whose CONNECT was sent then.
     pub will: bool,
+    /// It was sent to a node that has crashed: only the log remembers it.
+    pub past: bool,
     /// It has no payload, which ends what is retained.
     pub clears: bool,
 }
@@ -139,6 +141,14 @@ pub struct Book {
 impl Book {
     pub fn new(parties: usize) -> Book {
         Book { parties: (0..parties).map(|_| Party::new()).collect(), ..Book::default() }
+    }
+
+    /// The node has crashed: sessions and retained messages are gone, the log is not.
+    pub fn crashed(&mut self) {
+        self.messages.iter_mut().for_each(|message| message.past = true);
+        self.links.iter_mut().for_each(|link| link.over = true);
+        self.parties.iter_mut().for_each(|party| *party = Party::new());
+        self.copies.clear();
     }
 
     pub fn tick(&mut self) -> u64 {
@@ -294,6 +304,7 @@ impl Book {
             sent,
             acknowledged: false,
             will: false,
+            past: false,
             clears: false,
         });
         self.messages.len() as u64 - 1

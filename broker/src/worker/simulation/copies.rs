@@ -109,7 +109,9 @@ impl Book {
         let How { qos, packet_id, dup, retain } = how;
         let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
         let Book { links, parties, messages, order, copies, now_ms, .. } = self;
-        let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
+        let Some(message) = messages.get(number as usize).filter(|message| !message.past) else {
+            return fail("nobody sent it");
+        };
         if message.topic != topic {
             return fail("was published on another topic");
         }
@@ -171,7 +173,8 @@ impl Book {
     pub(super) fn check_copies(&self, dropped: bool) -> Result<(), String> {
         let mut all = vec![Vec::new(); self.messages.len()];
         self.copies.iter().for_each(|copy| all[copy.number as usize].push(copy));
-        for (number, (message, copies)) in self.messages.iter().zip(&all).enumerate() {
+        let all = self.messages.iter().zip(&all).enumerate();
+        for (number, (message, copies)) in all.filter(|(_, (message, _))| !message.past) {
             self.check_places(copies)
                 .and_then(|()| if message.will { self.check_will(message, copies) } else { Ok(()) })
                 .and_then(|()| if dropped { Ok(()) } else { self.check_complete(message, copies) })

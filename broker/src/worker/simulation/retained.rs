@@ -43,7 +43,7 @@ impl Book {
     fn may_be_kept(&self, topic: &str) -> Vec<Option<u64>> {
         let mut may = Vec::new();
         for (number, message) in self.messages.iter().enumerate().rev() {
-            if message.topic != topic || self.was_never_published(message) {
+            if message.topic != topic || message.past || self.was_never_published(message) {
                 continue;
             }
             may.push((!message.clears).then_some(number as u64));
@@ -64,6 +64,9 @@ impl Book {
         let retained =
             self.messages.iter().enumerate().filter(|(_, message)| message.topic.starts_with("r/"));
         for (number, message) in retained {
+            if message.past {
+                continue;
+            }
             // What was ended is for nobody who came later.
             let ended =
                 self.messages[number..].iter().any(|later| later.clears && later.topic == message.topic);
