@@ -4,8 +4,9 @@
 //! each client may and must see: `copies` who got which message, `wills` which have to be published, `retained` what is
 //! kept. `history` makes one run of a seed and judges it.
 //!
-//! Not modelled: several publishers of one retained topic, expiry of messages, a node that goes on after a crash (what
-//! one would find in its log is judged), the way into Kafka.
+//! In half of all histories the power fails once, and another node goes on with what the disk has kept; clients remember
+//! nothing of the time before then. Not modelled: several publishers of one retained topic, expiry of messages, clients
+//! that go on after a crash with what they had under way, the way into Kafka.
 //!
 //! The cores' turns interleave as threads do: at each `seam::reach` another core or the log may go on.
 
