@@ -49,12 +49,18 @@ pub enum Branch {
     WillAfterDelay,
     /// A client is back in time for its will.
     WillCancelled,
+    /// A message that is to be retained waits for the core that keeps its topic.
+    KeepFull,
+    /// A question about retained messages waits for what lies in the lane before it.
+    ScanBehind,
+    /// A retained message is passed over: what is newer came live.
+    ScanOvertaken,
 }
 
 impl Branch {
     /// All.
     #[cfg(test)]
-    pub const ALL: [Branch; 22] = [
+    pub const ALL: [Branch; 25] = [
         Branch::TakeOver,
         Branch::LaneFull,
         Branch::LaneDrained,
@@ -77,6 +83,9 @@ impl Branch {
         Branch::Congested,
         Branch::WillAfterDelay,
         Branch::WillCancelled,
+        Branch::KeepFull,
+        Branch::ScanBehind,
+        Branch::ScanOvertaken,
     ];
 }
 

@@ -17,6 +17,7 @@ use super::seen::Seen;
 use super::{Core, Shared};
 use crate::delivery::{Message, Purpose, Stored};
 use crate::hook::Verdict;
+use crate::seam::{Branch, mark, reach};
 use crate::sys::RESERVED;
 use millrace_codec::QoS;
 use millrace_router::{CoreSet, Cursor, Named, Retained};
@@ -132,9 +133,11 @@ impl Core {
             let (own, target) = (&mailboxes[self.me], &mailboxes[keeper]);
             if !self.outboxes[keeper].push_now(self.me, own, target, &message, Purpose::Keep) {
                 self.shared.retained.leave(message.topic);
+                mark(Branch::KeepFull);
                 return (Keep::Full, CoreSet::default());
             }
         }
+        reach();
         fence(SeqCst);
         let topic = message.topic;
         let (cores, _) = Seen::of(&mut self.cache, &self.shared.routes, &mut self.hooks, topic);
@@ -193,6 +196,15 @@ impl Core {
         }
     }
 
+    /// Everything that this core keeps, for the simulation.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) fn all_retained(&self, mut each: impl FnMut(&Stored)) {
+        self.keeper.messages.walk(None, |stored| {
+            each(stored);
+            true
+        });
+    }
+
     /// What this core keeps of a topic.
     pub(super) fn retained_here(&self, topic: &str) -> Option<&Stored> {
         self.keeper.messages.get(topic).map(|stored| &**stored)
@@ -220,6 +232,9 @@ impl Core {
     pub(super) fn answer_asks(&mut self) {
         for _ in 0..ANSWERS {
             if !self.has_asks() {
+                if !self.keeper.asks.is_empty() {
+                    mark(Branch::ScanBehind);
+                }
                 return;
             }
             let Some((_, ask)) = self.keeper.asks.pop_front() else { return };
@@ -229,6 +244,7 @@ impl Core {
 
     fn answer_ask(&mut self, ask: Ask) {
         let Ask { core, scan, filter, cursor, messages, bytes } = ask;
+        reach();
         let (me, now_ms) = (self.me, self.now.mono_ms);
         let mailboxes = &self.shared.mailboxes;
         let outbox = &mut self.outboxes[core];

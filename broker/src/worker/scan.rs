@@ -6,6 +6,7 @@ use super::deliver::Terms;
 use super::mailbox::Ask;
 use super::{Control, Core, SlotId};
 use crate::delivery::{Message, ScanId};
+use crate::seam::{Branch, mark, reach};
 use crate::session::{Options, Scan};
 use millrace_router::{Cursor, Filter};
 use std::sync::atomic::{Ordering, fence};
@@ -21,6 +22,7 @@ impl Core {
         if !self.shared.limits.retain_available || filter.share_group().is_some() {
             return;
         }
+        reach();
         fence(Ordering::SeqCst);
         if !self.shared.retained.any(filter.text()) || self.has_none_retained(filter) {
             return self.end_scan(id, filter.text());
@@ -99,6 +101,7 @@ impl Core {
     pub(super) fn deliver_retained(&mut self, id: ScanId, message: &Message<'_>) {
         let Some(scan) = self.scan(id) else { return };
         if !scan.admits(message.topic, message.order) {
+            mark(Branch::ScanOvertaken);
             return;
         }
         let options = scan.options;

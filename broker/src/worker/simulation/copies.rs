@@ -109,7 +109,9 @@ impl Book {
         let How { qos, packet_id, dup, retain } = how;
         let fail = |what: &str| Err(format!("link {link}: message {number} on {topic}, {how:?}: {what}"));
         let Book { links, parties, messages, order, copies, now_ms, .. } = self;
-        let Some(message) = messages.get(number as usize) else { return fail("nobody sent it") };
+        let Some(message) = messages.get(number as usize).filter(|message| !message.past) else {
+            return fail("nobody sent it");
+        };
         if message.topic != topic {
             return fail("was published on another topic");
         }
@@ -171,7 +173,8 @@ impl Book {
     pub(super) fn check_copies(&self, dropped: bool) -> Result<(), String> {
         let mut all = vec![Vec::new(); self.messages.len()];
         self.copies.iter().for_each(|copy| all[copy.number as usize].push(copy));
-        for (number, (message, copies)) in self.messages.iter().zip(&all).enumerate() {
+        let all = self.messages.iter().zip(&all).enumerate();
+        for (number, (message, copies)) in all.filter(|(_, (message, _))| !message.past) {
             self.check_places(copies)
                 .and_then(|()| if message.will { self.check_will(message, copies) } else { Ok(()) })
                 .and_then(|()| if dropped { Ok(()) } else { self.check_complete(message, copies) })
@@ -211,7 +214,7 @@ impl Book {
 
     /// Everybody who must have a message has it.
     fn check_complete(&self, message: &Message, copies: &[&Copy]) -> Result<(), String> {
-        let Some(since) = self.published_since(message) else { return Ok(()) };
+        let Some(since) = self.published_since(message).filter(|_| !message.clears) else { return Ok(()) };
         let mut names = Vec::new();
         let mut options = Vec::new();
         for (client, party) in self.parties.iter().enumerate() {

@@ -91,10 +91,15 @@ impl Actor {
 
     pub(super) fn publish(&mut self, world: &World, book: &mut Book) {
         let Some(open) = self.usable() else { return };
-        let own = RETAINED.get(open.client).filter(|_| world.one_in(3));
+        // What a session that goes on sends again comes first.
+        let opened = book.links[open.link].opened.is_some();
+        let own = RETAINED.get(open.client).filter(|_| opened && world.one_in(3));
         let topic = own.copied().unwrap_or_else(|| TOPICS[world.below(TOPICS.len() as u64) as usize]);
-        // Of QoS 2 the last one sent may be another than the last one taken, once some are sent again.
-        let mut qos = qos_of(world.below(if own.is_some() { 2 } else { 3 }));
+        let mut qos = qos_of(world.below(3));
+        // QoS 1 and 2 on one topic would be taken in another order than they were sent, once some are sent again.
+        if own.is_some() && qos != QoS::AtMostOnce {
+            qos = qos_of(1 + open.client as u64 % 2);
+        }
         let link = &book.links[open.link];
         let party = &book.parties[open.client];
         let v5 = open.version == Version::V5;
@@ -116,7 +121,11 @@ impl Actor {
             QoS::ExactlyOnce => party.pubrecs.push_back((packet_id, number)),
         }
         let padding = if world.one_in(8) { world.below(3_000) } else { world.below(30) };
-        let payload = format!("{number}:{}", "x".repeat(padding as usize));
+        let mut payload = format!("{number}:{}", "x".repeat(padding as usize));
+        if own.is_some() && world.one_in(4) {
+            payload.clear();
+            book.messages[number as usize].clears = true;
+        }
         open.publish(topic, qos, packet_id, payload.as_bytes(), false);
         world.note("publish", number, open.link as u64);
     }
@@ -130,7 +139,8 @@ impl Actor {
         let Some((&id, &number)) = party.unreleased.iter().find(|(id, _)| late(id)) else { return };
         let message = &book.messages[number as usize];
         world.note("repeat", number, id.into());
-        let (topic, payload) = (message.topic, format!("{number}:again"));
+        let topic = message.topic;
+        let payload = if message.clears { String::new() } else { format!("{number}:again") };
         open.publish(topic, QoS::ExactlyOnce, id, payload.as_bytes(), true);
     }
 

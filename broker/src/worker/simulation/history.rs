@@ -49,10 +49,10 @@ impl Drop for Named {
 /// What is wrong, with the seed and the last events.
 pub fn run(seed: u64) -> Result<Outcome, String> {
     let _named = Named(seed);
-    let world = World::new(seed, &pressure(seed)).map_err(|error| error.to_string())?;
+    let mut world = World::new(seed, &pressure(seed)).map_err(|error| error.to_string())?;
     seam::take_marks();
     let mut book = Book::new(CLIENTS);
-    let result = play(&world, &mut book);
+    let result = play(seed, &mut world, &mut book);
     result.map_err(|what| format!("seed {seed}: {what}\nlast events:\n{}", world.last_events()))?;
     let (messages, deliveries) = (book.messages.len() as u64, book.deliveries);
     Ok(Outcome {
@@ -85,7 +85,7 @@ fn pressure(seed: u64) -> Pressure {
     }
 }
 
-fn play(world: &World, book: &mut Book) -> Result<(), String> {
+fn play(seed: u64, world: &mut World, book: &mut Book) -> Result<(), String> {
     let mut actors: Vec<Actor> = (0..CLIENTS).map(Actor::new).collect();
     let steps = 400 + world.below(1_000);
     let crash_at = world.below(steps);
@@ -105,6 +105,13 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
         if step == crash_at {
             let (disk, _) = world.fs.restart(step);
             check_log(disk, book, true)?;
+            if world.one_in(2) {
+                // Clients remember nothing either.
+                world.note("crash", step, 0);
+                world.crash(seed ^ step, &pressure(seed)).map_err(|error| error.to_string())?;
+                book.crashed();
+                actors = (0..CLIENTS).map(Actor::new).collect();
+            }
         }
         if step % 64 == 0 {
             world.check_bounds()?;
@@ -118,6 +125,15 @@ fn play(world: &World, book: &mut Book) -> Result<(), String> {
     let dropped = counters.dropped_queue_full + counters.dropped_slow + counters.dropped_too_large;
     book.check(dropped == 0)?;
     check_routes(world, book)?;
+    let kept = world.retained();
+    book.check_kept(&kept)?;
+    if world.shared().retained.count() != kept.len() {
+        return Err(format!(
+            "{} retained messages are counted, {} kept",
+            world.shared().retained.count(),
+            kept.len()
+        ));
+    }
     let fates = book.fates();
     for actor in &mut actors {
         actor.vanish(world, book);
@@ -235,8 +251,15 @@ fn check_log(disk: SimFs, book: &Book, crashed: bool) -> Result<BTreeSet<u64>, S
     let mut records = Vec::new();
     while reader.poll(&mut records, 1_000).map_err(|error| error.to_string())? > 0 {}
     let mut found: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut order: BTreeMap<_, u64> = BTreeMap::new();
     for record in &records {
         let number = number_of(&record.value).ok_or("a record that cannot be read")?;
+        let message = book.messages.get(number as usize).ok_or("a record of nothing that was sent")?;
+        let last = order.entry((message.link, message.topic, message.qos as u8, message.will)).or_default();
+        if *last > number {
+            return Err(format!("message {number} is in the log behind {last}"));
+        }
+        *last = number;
         *found.entry(number).or_default() += 1;
     }
     if let Some((number, count)) = found.iter().find(|(_, count)| **count > 1) {

@@ -1,6 +1,6 @@
 //! One connection of a client: packets that it sends, and what it makes of those that come.
 
-use super::book::{Asked, Book, How};
+use super::book::{Asked, Book, How, Message};
 use super::deeds::RETAINED;
 use millrace_codec::{
     Ack, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Unsubscribe, UnsubscribeFilterBuf, Version,
@@ -74,12 +74,14 @@ impl Open {
         all.extend(party.pubrecs.iter().map(|&(id, number)| (number, id, QoS::ExactlyOnce)));
         all.sort_unstable_by_key(|(number, ..)| *number);
         for (mut number, id, qos) in all {
-            let topic = book.messages[number as usize].topic;
+            let Message { topic, clears, .. } = book.messages[number as usize];
             if qos == QoS::AtLeastOnce {
                 number = book.publish(self.link, topic, qos);
+                book.messages[number as usize].clears = clears;
                 book.parties[self.client].pubacks.push_back((id, number));
             }
-            self.publish(topic, qos, id, format!("{number}:again").as_bytes(), true);
+            let payload = if clears { String::new() } else { format!("{number}:again") };
+            self.publish(topic, qos, id, payload.as_bytes(), true);
         }
     }
 
@@ -108,6 +110,11 @@ impl Open {
                 let text = std::str::from_utf8(publish.payload).unwrap_or_default();
                 let number = text.split(':').next().and_then(|number| number.parse().ok());
                 let how = How { qos, packet_id, dup, retain: publish.retain };
+                if publish.payload.is_empty() {
+                    let number = book.emptied(publish.topic, how)?;
+                    book.parties[self.client].takes(packet_id, number, qos, dup)?;
+                    return Ok(());
+                }
                 let ids: Vec<u32> = publish.properties.subscription_identifiers().collect();
                 let ids = Some(&ids[..]).filter(|_| self.version == Version::V5);
                 book.arrived(at, number.unwrap_or(u64::MAX), publish.topic, how, ids)?;

@@ -63,7 +63,8 @@ impl Book {
     pub(super) fn fates(&self) -> Vec<(u64, Fate)> {
         let over = self.links.iter().enumerate().filter(|(_, link)| link.over);
         let wills = over.filter_map(|(at, link)| Some((link.will?.0, self.fate(at))));
-        wills.filter(|(number, _)| self.messages[*number as usize].topic.starts_with("h/")).collect()
+        let taken = |message: &Message| message.topic.starts_with("h/") && !message.past;
+        wills.filter(|(number, _)| taken(&self.messages[*number as usize])).collect()
     }
 
     /// What was published was recorded, and nothing else.

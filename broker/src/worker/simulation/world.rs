@@ -77,69 +77,18 @@ pub struct Pressure {
 
 impl World {
     pub fn new(seed: u64, pressure: &Pressure) -> io::Result<World> {
-        let cores = pressure.cores;
-        let polls = (0..cores).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
-        let mailbox = |poll: &Poll| {
-            let waker = Waker::new(poll.registry(), WAKER)?;
-            Ok(Mailbox::with_lane(waker, pressure.lane, pressure.handoffs))
-        };
-        let shared = Arc::new(Shared {
-            mailboxes: polls.iter().map(mailbox).collect::<io::Result<_>>()?,
-            routes: Routes::with_shards(seed, 16),
-            connections: Arc::default(),
-            connections_max: usize::MAX,
-            limits: pressure.config.limits.clone(),
-            home_key: [7; 16],
-            server_reference: None,
-            response_information: None,
-            retained: RetainedTotals::default(),
-            strategy: pressure.config.share.strategy,
-            congested: AtomicU64::new(0),
-            modules: Default::default(),
-            sys_interval_ms: 0,
-            sessions: AtomicUsize::new(0),
-            stopped: AtomicUsize::new(0),
-        });
         let fs = SimFs::new(seed);
-        let config = LogConfig { ring_records: pressure.ring_records, ..log_config() };
-        let (log, _) = log::open(config, fs.clone(), UNIX_MS, seed).map_err(io::Error::other)?;
-        let rule = Rule::new(Rule::id_of(STREAM), STREAM, EventKind::MessagePublish, STREAM);
-        let rule = Rule { filter: Some(HOOKED.into()), ..rule.map_err(io::Error::other)? };
-        let completion = Arc::clone(&shared) as _;
-        let (log, producers) = log.start_stepped(cores, completion, std::slice::from_ref(&rule));
-        let table = Arc::new(HookTable::new(vec![rule]));
-        let mut runners = Vec::new();
-        let started = Instant::now();
-        for (me, (poll, producer)) in polls.into_iter().zip(producers).enumerate() {
-            let hooks = Hooks::new(Arc::clone(&table), producer, "millrace@simulation".into());
-            let shared = Arc::clone(&shared);
-            let seed = seed ^ (me as u64) << 32;
-            let parts = Parts { me, shared, poll, listeners: Vec::new(), hooks, started, seed };
-            let mut core = Core::new(parts)?;
-            core.deliveries_a_turn = pressure.deliveries;
-            runners.push(RefCell::new(Runner { core, asleep: None }));
-        }
-        let inner = Rc::new(Inner {
-            runners,
-            log: RefCell::new(log),
-            shared,
-            network: Network::new(seed, cores),
-            mono_ms: Cell::new(0),
-            random: Cell::new(Random::new(seed)),
-            depth: Cell::new(0),
-            hash: Cell::new(0xcbf2_9ce4_8422_2325),
-            last: RefCell::default(),
-            log_failed: Cell::new(false),
-        });
-        let others = Rc::downgrade(&inner);
-        let switch: Rc<dyn Fn()> = Rc::new(move || {
-            if let Some(inner) = others.upgrade() {
-                inner.switch();
-            }
-        });
-        SteppedLog::set_switch(Some(Rc::clone(&switch)));
-        seam::set(Some(switch));
+        let inner = Inner::new(seed, pressure, fs.clone(), None)?;
+        inner.takes_part();
         Ok(World { inner, fs })
+    }
+
+    /// The power fails, and another node is started on what the disk has kept. Every connection is gone.
+    pub fn crash(&mut self, seed: u64, pressure: &Pressure) -> io::Result<()> {
+        self.fs = self.fs.restart(seed).0;
+        self.inner = Inner::new(seed, pressure, self.fs.clone(), Some(&self.inner))?;
+        self.inner.takes_part();
+        Ok(())
     }
 
     pub fn network(&self) -> &Network {
@@ -289,6 +238,20 @@ impl World {
         Ok(())
     }
 
+    /// What is retained: topics with the numbers of their messages.
+    pub fn retained(&self) -> Vec<(String, u64)> {
+        let mut all = Vec::new();
+        for runner in &self.inner.runners {
+            runner.borrow().core.all_retained(|stored| {
+                let message = stored.message();
+                let text = String::from_utf8_lossy(message.payload);
+                let number = text.split(':').next().and_then(|number| number.parse().ok());
+                all.push((message.topic.to_owned(), number.unwrap_or(u64::MAX)));
+            });
+        }
+        all
+    }
+
     /// Connections, sessions and filters of each core, and whether it keeps a group.
     pub fn held(&self) -> Vec<[usize; 4]> {
         let held = |core: &Core| {
@@ -312,6 +275,79 @@ pub fn log_config() -> LogConfig {
 }
 
 impl Inner {
+    /// A node on this disk; time and chance go on as they were `before`.
+    fn new(seed: u64, pressure: &Pressure, fs: SimFs, before: Option<&Inner>) -> io::Result<Rc<Inner>> {
+        let cores = pressure.cores;
+        let polls = (0..cores).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let mailbox = |poll: &Poll| {
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            Ok(Mailbox::with_lane(waker, pressure.lane, pressure.handoffs))
+        };
+        let shared = Arc::new(Shared {
+            mailboxes: polls.iter().map(mailbox).collect::<io::Result<_>>()?,
+            routes: Routes::with_shards(seed, 16),
+            connections: Arc::default(),
+            connections_max: usize::MAX,
+            limits: pressure.config.limits.clone(),
+            home_key: [7; 16],
+            server_reference: None,
+            response_information: None,
+            retained: RetainedTotals::default(),
+            strategy: pressure.config.share.strategy,
+            congested: AtomicU64::new(0),
+            modules: Default::default(),
+            sys_interval_ms: 0,
+            sessions: AtomicUsize::new(0),
+            stopped: AtomicUsize::new(0),
+        });
+        let config = LogConfig { ring_records: pressure.ring_records, ..log_config() };
+        let (log, _) = log::open(config, fs, UNIX_MS, seed).map_err(io::Error::other)?;
+        let rule = Rule::new(Rule::id_of(STREAM), STREAM, EventKind::MessagePublish, STREAM);
+        let rule = Rule { filter: Some(HOOKED.into()), ..rule.map_err(io::Error::other)? };
+        let completion = Arc::clone(&shared) as _;
+        let (log, producers) = log.start_stepped(cores, completion, std::slice::from_ref(&rule));
+        let table = Arc::new(HookTable::new(vec![rule]));
+        let mut runners = Vec::new();
+        let started = Instant::now();
+        for (me, (poll, producer)) in polls.into_iter().zip(producers).enumerate() {
+            let hooks = Hooks::new(Arc::clone(&table), producer, "millrace@simulation".into());
+            let shared = Arc::clone(&shared);
+            let seed = seed ^ (me as u64) << 32;
+            let parts = Parts { me, shared, poll, listeners: Vec::new(), hooks, started, seed };
+            let mut core = Core::new(parts)?;
+            core.deliveries_a_turn = pressure.deliveries;
+            runners.push(RefCell::new(Runner { core, asleep: None }));
+        }
+        let first = || (0, Random::new(seed), 0xcbf2_9ce4_8422_2325, VecDeque::new());
+        let (mono_ms, random, hash, last) = before.map_or_else(first, |before| {
+            (before.mono_ms.get(), before.random.get(), before.hash.get(), before.last.take())
+        });
+        Ok(Rc::new(Inner {
+            runners,
+            log: RefCell::new(log),
+            shared,
+            network: Network::new(seed, cores),
+            mono_ms: Cell::new(mono_ms),
+            random: Cell::new(random),
+            depth: Cell::new(0),
+            hash: Cell::new(hash),
+            last: RefCell::new(last),
+            log_failed: Cell::new(false),
+        }))
+    }
+
+    /// Others may go on at each point of a step from now on.
+    fn takes_part(self: &Rc<Inner>) {
+        let others = Rc::downgrade(self);
+        let switch: Rc<dyn Fn()> = Rc::new(move || {
+            if let Some(inner) = others.upgrade() {
+                inner.switch();
+            }
+        });
+        SteppedLog::set_switch(Some(Rc::clone(&switch)));
+        seam::set(Some(switch));
+    }
+
     fn now(&self) -> Now {
         let mono_ms = self.mono_ms.get();
         Now { mono_ms, unix_ms: UNIX_MS + mono_ms }
