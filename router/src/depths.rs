@@ -208,6 +208,18 @@ mod tests {
     use crate::hash::Keys;
 
     #[test]
+    fn a_hash_sign_before_the_end_is_a_literal() {
+        let keys = Keys::new(1);
+        let of = |filter| {
+            let Place { kind, depth, .. } = Place::of(&keys, filter, |_, _| ());
+            (kind, depth)
+        };
+        assert_eq!(of("a/#/b"), (Kind::Exact, 3));
+        assert_eq!(of("a/b/#"), (Kind::Multi, 2));
+        assert_eq!(of("a/+/#"), (Kind::Plus, 1));
+    }
+
+    #[test]
     fn masks_follow_counts_and_only_growth_is_a_new_version() {
         let keys = Keys::new(1);
         let shared = SharedDepths::default();

@@ -114,6 +114,9 @@ mod tests {
         for levels in [&["a"][..], &["a", ""], &["", "a"], &["aa"], &["aaa"], &["a", "a"], &[""], &["", ""]] {
             assert!(seen.insert(path(levels)), "{levels:?}");
         }
+        let texts = ["", "a", "aa", "a/a"].map(|text| keys.text(text));
+        assert_eq!(HashSet::from(texts).len(), 4);
+        assert_ne!(keys.root(), Keys::new(8).root());
         let a = path(&["a"]);
         assert!(seen.insert(keys.plus(a)) && seen.insert(keys.multi(a)));
         assert!(seen.insert(keys.level(a, "+")) && seen.insert(keys.level(a, "#")));

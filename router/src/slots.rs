@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_counted_as_the_allocator_does() {
+        let cases = [(0, 0), (1, 32), (24, 32), (25, 48), (40, 48), (41, 64)];
+        assert_eq!(cases.map(|(bytes, _)| heap_size(bytes)), cases.map(|(_, size)| size));
+        let mut slots = Slots::new();
+        let ids = ["a", "a filter of more than 24 bytes"].map(|text| slots.insert(text, 1_u64));
+        let chunks = CHUNK * size_of::<Slot<u64>>() + slots.chunks.capacity() * size_of::<Vec<Slot<u64>>>();
+        assert_eq!(slots.heap_bytes(), chunks + 32 + 48);
+        slots.remove(ids[1]);
+        assert_eq!(slots.heap_bytes(), chunks + 32);
+        assert_eq!(slots.values().collect::<Vec<_>>(), [&1]);
+    }
+
+    #[test]
     fn a_free_slot_costs_no_tag() {
         assert_eq!(size_of::<Slot<[u64; 2]>>(), 32);
     }

@@ -137,3 +137,35 @@ fn many_filters_cost_few_bytes_and_give_them_back() {
         assert_eq!(index.heap_bytes(), empty);
     }
 }
+
+#[test]
+fn filters_are_spread_over_all_tables() {
+    let (keys, mut terminals) = (Keys::new(4), Terminals::new());
+    let mut empty_tags = 0;
+    for slot in 0..6_400 {
+        let hash = keys.text(&format!("devices/{slot}/command"));
+        terminals.insert(hash, slot);
+        empty_tags += u32::from(spread(tag(hash)) >> 57 == 0);
+    }
+    assert!(terminals.tables.iter().all(|table| (50..200).contains(&table.len())));
+    assert!(empty_tags < 200, "neighbours in a table are not told apart");
+}
+
+#[test]
+fn the_bytes_are_those_that_the_parts_take() {
+    let mut index = Index::new(1);
+    assert!(index.is_empty() && index.values().next().is_none());
+    let tables = 64 * size_of::<HashTable<Terminal>>();
+    assert_eq!(index.heap_bytes(), 3 * 128 * 4 + tables);
+    for n in 0..10_000_u32 {
+        index.insert(&format!("+/{n}/+"), n);
+    }
+    assert!(!index.is_empty());
+    assert_eq!(index.values().sum::<u32>(), 9_999 * 5_000);
+    // Entries of the tables with a byte of their own each, at a load between 7/16 and 7/8.
+    let terminals = index.terminals.heap_bytes() - tables;
+    assert!((10_000 * 9..10_000 * 25).contains(&terminals), "{terminals}");
+    let parts = [index.terminals.heap_bytes(), index.nodes.heap_bytes(), index.slots.heap_bytes()];
+    assert!(parts.iter().all(|part| *part > 90_000), "{parts:?}");
+    assert_eq!(index.heap_bytes(), 3 * 128 * 4 + parts.iter().sum::<usize>());
+}

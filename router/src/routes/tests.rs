@@ -373,3 +373,13 @@ fn what_a_reader_keeps_from_amid_a_change_is_soon_stale() {
 fn checked_failed(checked: &AtomicU64) -> bool {
     checked.load(Ordering::Acquire) == u64::MAX
 }
+
+#[test]
+fn routes_with_a_filter_are_not_empty() {
+    let routes = Routes::new(1);
+    assert!(routes.is_empty());
+    routes.add("a/+", 3, false);
+    assert!(!routes.is_empty());
+    routes.remove("a/+", 3);
+    assert!(routes.is_empty());
+}

@@ -153,3 +153,25 @@ fn an_illegal_filter_is_stored_without_harm() {
         assert_eq!(*small.depths.masks(), Depths::default(), "{filter}");
     }
 }
+
+#[test]
+fn a_table_gives_back_what_it_will_not_need_soon() {
+    // Entries at first, entries left, and the capacity then.
+    for (filled, left, capacity) in [
+        (1_000, 448, 1_792), // a quarter
+        (1_000, 447, 896),
+        (1_000, 100, 224),
+        (1_000, 0, 0),
+        (14, 1, 14), // not worth it
+        (28, 1, 3),
+    ] {
+        let hash = |n: &u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut table = HashTable::new();
+        (0..filled).for_each(|n| {
+            table.insert_unique(hash(&n), n, hash);
+        });
+        table.retain(|n| *n < left);
+        shrink(&mut table, hash);
+        assert_eq!((table.len() as u64, table.capacity()), (left, capacity), "{filled} to {left}");
+    }
+}
