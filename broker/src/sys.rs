@@ -84,6 +84,7 @@ impl Tree {
             ("clients/active", counters.clients()),
             ("clients/inactive", totals.away()),
             ("subscriptions/count", counters.subscriptions()),
+            ("shared_subscriptions/count", counters.shared_subscriptions()),
             ("retained messages/count", totals.retained),
             ("messages/received", counters.packets_received),
             ("messages/sent", counters.packets_sent),

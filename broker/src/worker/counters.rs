@@ -47,6 +47,10 @@ pub struct Counters {
     pub subscribed: u64,
     /// Subscriptions that have ended.
     pub unsubscribed: u64,
+    /// Of the subscriptions made, those that are shared.
+    pub joined: u64,
+    /// Of those that have ended, the ones that were shared.
+    pub parted: u64,
     /// MQTT packets of clients that were carried out.
     pub packets_received: u64,
     /// MQTT packets for clients.
@@ -92,6 +96,11 @@ impl Counters {
         self.subscribed.saturating_sub(self.unsubscribed)
     }
 
+    /// Shared ones among them, one for each member.
+    pub fn shared_subscriptions(&self) -> u64 {
+        self.joined.saturating_sub(self.parted)
+    }
+
     /// Messages that were dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
         self.dropped_slow + self.dropped_queue_full + self.dropped_too_large + self.dropped_expired
@@ -122,6 +131,8 @@ impl Counters {
             expired,
             subscribed,
             unsubscribed,
+            joined,
+            parted,
             packets_received,
             packets_sent,
             bytes_received,
@@ -152,6 +163,8 @@ impl Counters {
         self.expired += expired;
         self.subscribed += subscribed;
         self.unsubscribed += unsubscribed;
+        self.joined += joined;
+        self.parted += parted;
         self.packets_received += packets_received;
         self.packets_sent += packets_sent;
         self.bytes_received += bytes_received;

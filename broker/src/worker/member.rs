@@ -25,6 +25,7 @@ impl Core {
         }
         self.scans = number;
         self.counters.subscribed += 1;
+        self.counters.joined += 1;
         memberships.push(Membership { number, full: full.into(), options, group: None, taken: 0 });
         self.announce(id, number, full.into());
         self.membership(id, number).is_none_or(|one| one.group.is_some())
@@ -90,6 +91,7 @@ impl Core {
 
     fn take_leave(&mut self, id: SlotId, membership: &Membership, gone: bool) {
         self.counters.unsubscribed += 1;
+        self.counters.parted += 1;
         let member = self.member(id, membership.number);
         let full = membership.full.clone();
         self.say(self.shared.keeper(&full), ShareNote::Leave { full, member });

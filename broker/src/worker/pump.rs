@@ -71,8 +71,10 @@ impl Core {
                 }
                 Some(Resend::Publish(packet_id, queued)) => (packet_id, queued),
             };
-            // Begun before it expired, so it is sent again whatever its age is.
-            let message = queued.message.message();
+            // Begun before it expired, so it is sent again whatever its age is, with the last second of its expiry.
+            let at_ms = self.now.mono_ms.min(queued.message.expires_ms().saturating_sub(1));
+            let message = queued.message.message_at(at_ms, &mut scratch.list);
+            let message = message.unwrap_or_else(|| queued.message.message());
             let Queued { qos, retain, subscription_id, .. } = queued;
             let terms = Terms { qos, retain, subscription_id, patient: false };
             scratch.frames.next_message(true);

@@ -81,6 +81,24 @@ pub const WAITING: &[Case] = &[
         a < 62 { @1 }"#,
     ),
     (
+        "v5_3_3_2_6_what_is_sent_again_has_waited_too",
+        r#"+5 3.3.2-6
+        -5 3.3.2-6
+        a connect 5 keep 60
+        a sub %/t 1
+        b connect 5
+        b > 32 { "%/t" 0001 { 02 0000003C } 'x' }
+        b < 40 { 0001 }
+        a < 32 { "%/t" @1 { 02 ~0000003C } 'x' }
+        wait 2500ms
+        a fin
+        a closed
+        a connect 5 keep 60 present
+        a < 3A { "%/t" @1 { 02 ~0000003A } 'x' }
+        a > 40 { @1 }
+        a quiet"#,
+    ),
+    (
         "v5_4_3_3_13_the_exchange_is_completed",
         r#"+5 4.3.3-13
         -5 4.3.3-13

@@ -133,6 +133,7 @@ fn figures() {
     let mut b = Raw::connect(&broker, Version::V311, &broker.client_id_on(1, "b"));
     b.subscribe("t/#", QoS::AtMostOnce);
     b.subscribe("t/1", QoS::AtMostOnce);
+    b.subscribe("$share/g/t/2", QoS::AtMostOnce);
     a.publish("t/1", b"12345", QoS::AtLeastOnce, 7);
     a.expect(&[0x40, 2, 0, 7]);
     assert_eq!(b.expect_publish().1, b"12345");
@@ -149,12 +150,13 @@ fn figures() {
             ("clients/connected", "3"),
             ("clients/disconnected", "0"),
             ("clients/maximum", "3"),
-            ("subscriptions/count", "3"),
+            ("subscriptions/count", "4"),
+            ("shared_subscriptions/count", "1"),
             ("publish/messages/received", "2"),
             ("publish/bytes/received", "8"),
             ("publish/messages/dropped", "0"),
             // CONNECT, SUBSCRIBE and PUBLISH of all.
-            ("messages/received", "8"),
+            ("messages/received", "9"),
         ],
     );
     b.disconnect();
@@ -164,7 +166,8 @@ fn figures() {
             ("clients/total", "2"),
             ("clients/active", "2"),
             ("subscriptions/count", "1"),
-            ("messages/received", "9"),
+            ("shared_subscriptions/count", "0"),
+            ("messages/received", "10"),
         ],
     );
     let status = status(&broker);

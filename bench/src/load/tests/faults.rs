@@ -108,7 +108,7 @@ fn counters() -> Vec<Case> {
             p2p(1, 0),
             Faults { rubbish: 50, ..none() },
             |_| vec![("disconnects", 1)],
-            "sub-77-0: connection lost: malformed packet (0x81): packet type 0",
+            "sub-77-0: connection lost: protocol error (0x82): packet type 0",
         ),
         (
             "refuses some connections",
