@@ -3,7 +3,7 @@
 
 use crate::config::Rewrite;
 use crate::hook::Who;
-use crate::sys::RESERVED;
+use crate::sys::is_reserved;
 use millrace_router::{Filter, MAX_FILTER_BYTES};
 
 /// What the rules say of a text.
@@ -23,7 +23,7 @@ pub fn topic(rules: &[Rewrite], topic: &str, who: Who<'_>) -> Outcome {
         !new.is_empty()
             && new.len() <= MAX_FILTER_BYTES
             && !new.contains(['+', '#', '\0'])
-            && !new.starts_with(RESERVED)
+            && !is_reserved(new)
     })
 }
 
@@ -180,6 +180,7 @@ mod tests {
             assert_eq!(topic(&rules, text, WHO), published, "{text} published");
             assert_eq!(filter(&rules, text, WHO), subscribed, "{text} subscribed");
         }
+        assert_eq!(topic(&rules, "in/$share/g/x", WHO), Outcome::Refused);
         for (text, expected) in [
             ("in/#", changed("#")),
             ("in/$share/g/x", Outcome::Refused),

@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 
 /// Topics under this are the broker's own.
 pub const RESERVED: &str = "$SYS/";
+
 /// Whether a topic is not for clients to publish to: the broker's own, and names that only subscriptions have.
 pub fn is_reserved(topic: &str) -> bool {
-    topic.starts_with(RESERVED) || topic.starts_with("$share/")
+    // Few topics begin so.
+    topic.starts_with('$') && (topic.starts_with(RESERVED) || topic.starts_with("$share/"))
 }
 
 /// Whether mosquitto's bridges publish here whether they are up, which is no reason to refuse them anything.

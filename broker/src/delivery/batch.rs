@@ -107,7 +107,7 @@ impl Batch {
         if aside {
             self.asides.push(Aside { position: self.items.len() as u32, order, purpose });
         }
-        let len = topic.len() + from.len() + properties.len() + payload.len();
+        let len = message.len();
         let parts = [topic.as_bytes(), from.as_bytes(), properties, payload];
         let start = self.bytes.len() as u32;
         let own =

@@ -5,7 +5,7 @@ use super::seen::Seen;
 use super::{Core, Next, Parked, SlotId};
 use crate::delivery::{Message, Stored};
 use crate::hook::{Hooks, Room, Verdict};
-use crate::sys::RESERVED;
+use crate::sys::is_reserved;
 use millrace_codec::{Error, Publish, QoS, ReasonCode, Version};
 use millrace_kafka_sink::EventData;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ fn parse(topic: &str, max_seconds: u32) -> Option<(u32, &str)> {
     let is_allowed = (1..=max_seconds).contains(&seconds)
         && !topic.is_empty()
         && !topic.starts_with(PREFIX)
-        && !topic.starts_with(RESERVED);
+        && !is_reserved(topic);
     is_allowed.then_some((seconds, topic))
 }
 

@@ -67,6 +67,8 @@ const DELAYED: &[Case] = &[
         b < 50 { 0003 90 }
         b > 30 { "$delayed/x/t" {} } 32 { "$delayed/1/$SYS/t" 0004 {} }
         b < 40 { 0004 90 }
+        b > 32 { "$delayed/1/$share/g/t" 0005 {} }
+        b < 40 { 0005 90 }
         b quiet"#,
     ),
     (
